@@ -1,0 +1,139 @@
+# Needs: Rust, Python 3.10 or later, GNU make. `make help` lists the verbs.
+# Python packages come from wherever pip is configured to look; cargo's folder from CARGO_TARGET_DIR.
+
+PYTHON ?= python3
+CARGO ?= cargo
+ARCH ?= $(shell uname -m | sed -e s/aarch64/arm64/)
+STACK ?= tourniquet
+
+VENV := .venv
+LINT := .tools/lint
+LAB := PYTHONPATH=tests $(VENV)/bin/python
+CLI := $(CARGO) run -q --locked -p tourniquet-cli --
+SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(LINT)/bin:$$PATH" sam
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit integration lint-template replay explain verify-case lab deploy build tools \
+  lint-tools clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: tools build ## watch a stolen key being cut off, in the lab
+	@$(LAB) -m lab.demo
+
+# One after the other even under -j, and pytest last: the run ends with its count.
+test: ## everything: check, lint-template, unit, integration
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory lint-template
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory integration
+
+check: ## formatting, clippy, and that no legacy TLS stack came back
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+	@graph=$$($(CARGO) tree --workspace --all-features --locked --prefix none --format '{p}') || exit 1; \
+	legacy=$$(printf '%s\n' "$$graph" | grep -E '^(rustls v0\.([0-9]|1[0-9]|2[0-2])\.|hyper v0\.|ring v)' | sort -u); \
+	if [ -n "$$legacy" ]; then \
+	  echo "$$legacy" >&2; \
+	  echo 'These belong to the legacy TLS stack: some crate has its default features on (see Cargo.toml).' >&2; exit 1; \
+	fi
+	@echo 'cargo tree: no rustls before 0.23, no hyper before 1, no ring'
+
+unit: ## the Rust tests
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	  $(CARGO) nextest run --workspace --locked && $(CARGO) test --workspace --locked --doc; \
+	else \
+	  $(CARGO) test --workspace --locked; \
+	fi
+
+integration: tools build ## the tests against the lab; ARGS="-k name" goes to pytest
+	@$(LAB) -m pytest tests $(ARGS)
+
+lint-template: lint-tools ## cfn-lint and sam validate; offline
+	@$(LINT)/bin/cfn-lint
+	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} $(SAM) validate --lint -t infra/template.yaml
+
+replay: tools lint-tools ## run one event through cargo lambda against a running lab: EVENT=events/...
+	@test -n "$(EVENT)" || { echo 'usage: make replay EVENT=events/contain-identity/<event>.json' >&2; exit 2; }
+	@PATH="$(CURDIR)/$(LINT)/bin:$$PATH" $(LAB) -m lab.replay "$(EVENT)"
+
+explain: ## what would be done about an event, and why: EVENT=events/... [JSON=1]
+	@test -n "$(EVENT)" || { echo 'usage: make explain EVENT=events/contain-identity/<event>.json [JSON=1]' >&2; exit 2; }
+	@$(CLI) explain "$(EVENT)" $(if $(JSON),--json)
+
+verify-case: ## check the hash chain of a case: CASE=...
+	@test -n "$(CASE)" || { echo 'usage: make verify-case CASE=<case>' >&2; exit 2; }
+	@$(CLI) verify-case "$(CASE)"
+
+lab: tools ## a lab in the foreground; its address goes to .lab/ready.json
+	@mkdir -p .lab
+	@$(LAB) -m lab serve --port 0 --ready-file .lab/ready.json
+
+# The first deployment asks and writes samconfig.toml; later ones read it. Guardrails are checked before anything
+# else: an invalid file would turn every containment into a proposal.
+deploy: lint-tools ## build and deploy to AWS, then upload the guardrails: [ARCH=arm64|x86_64] [STACK=tourniquet]
+	@$(CLI) check-guardrails infra/guardrails.toml
+	@if ! command -v zig >/dev/null 2>&1 && ! $(LINT)/bin/python -c 'import ziglang' 2>/dev/null; then \
+	  echo 'No zig found: building with this machine'"'"'s own compiler and C library.'; \
+	  CARGO_LAMBDA_COMPILER=cargo; export CARGO_LAMBDA_COMPILER; \
+	fi; \
+	$(SAM) build -t infra/template.yaml --parameter-overrides Architecture=$(ARCH)
+	@if command -v objdump >/dev/null 2>&1; then \
+	  newest=$$(objdump -T .aws-sam/build/ContainIdentity/bootstrap 2>/dev/null | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -1); \
+	  if [ "$$(printf '%s\n' GLIBC_2.34 $$newest | sort -V | tail -1)" != GLIBC_2.34 ]; then \
+	    echo "The binary needs $$newest, Lambda has GLIBC_2.34: install zig and build again." >&2; exit 1; \
+	  fi; \
+	fi
+	@if [ -s samconfig.toml ]; then guided=; else : > samconfig.toml; guided='--guided --stack-name $(STACK)'; fi; \
+	$(SAM) deploy --config-file "$(CURDIR)/samconfig.toml" --template-file .aws-sam/build/template.yaml $$guided \
+	  --capabilities CAPABILITY_IAM --resolve-s3 --parameter-overrides Architecture=$(ARCH)
+	@$(LINT)/bin/python -c "$$UPLOAD_GUARDRAILS" samconfig.toml $(STACK) infra/guardrails.toml
+
+define UPLOAD_GUARDRAILS
+import sys
+import boto3
+import tomlkit
+config, stack, path = sys.argv[1:]
+with open(config, encoding="utf-8") as file:
+    saved = tomlkit.load(file).get("default", {})
+settings = {**saved.get("global", {}).get("parameters", {}), **saved.get("deploy", {}).get("parameters", {})}
+session = boto3.Session(region_name=settings.get("region"), profile_name=settings.get("profile"))
+stacks = session.client("cloudformation").describe_stacks(StackName=settings.get("stack_name", stack))["Stacks"]
+outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
+with open(path, "rb") as body:
+    session.client("s3").put_object(
+        Bucket=outputs["CaseBucketName"], Key="guardrails.toml", Body=body, ChecksumAlgorithm="SHA256"
+    )
+print("Guardrails are in force: s3://" + outputs["CaseBucketName"] + "/guardrails.toml")
+endef
+export UPLOAD_GUARDRAILS
+
+build: ## debug build of the workspace
+	@$(CARGO) build --workspace --locked
+
+tools: ## Python packages of the lab and the tests, into .venv
+	@$(call venv,$(VENV),tests/requirements.txt)
+
+lint-tools: ## cfn-lint, sam and cargo-lambda, into .tools/lint
+	@$(call venv,$(LINT),tests/requirements-lint.txt)
+
+clean: ## remove .venv, .tools, .lab, .aws-sam and caches; not cargo's target folder
+	rm -rf $(VENV) .tools .lab .aws-sam .pytest_cache
+	find tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(call venv,folder,requirements): nothing to do while the stamp is that of these requirements, this Python
+# and this place. --no-deps, because the hash-pinned list is complete.
+define venv
+want=$$({ cat $(2); $(PYTHON) --version; pwd; } 2>&1 | cksum); \
+if [ "$$(cat $(1)/.stamp 2>/dev/null)" = "$$want" ]; then exit 0; fi; \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+  || { echo 'Python 3.10 or later is needed, and $(PYTHON) is not: make PYTHON=/path/to/python3' >&2; exit 1; }; \
+echo 'Installing $(1), once: $(2)'; \
+rm -rf $(1); \
+$(PYTHON) -m venv $(1) \
+  || { echo 'Cannot create a virtual environment with $(PYTHON) (on Debian and Ubuntu: apt install python3-venv).' >&2; exit 1; }; \
+$(1)/bin/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r $(2) \
+  || { echo 'pip could not install $(2); its reason is above.' >&2; rm -rf $(1); exit 1; }; \
+echo "$$want" > $(1)/.stamp
+endef

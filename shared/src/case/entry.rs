@@ -1,0 +1,95 @@
+//! Ledger entries.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::CaseId;
+use crate::text::sha256;
+use crate::timestamp::Timestamp;
+
+/// One entry of a case's ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The case it belongs to.
+    pub case: CaseId,
+    /// Its place in the chain, from 1.
+    pub number: u32,
+    /// What it records.
+    pub entry: EntryKind,
+    /// When it was written.
+    pub at: Timestamp,
+    /// Who wrote it.
+    pub actor: Actor,
+    /// The SHA-256 of the entry before, as stored; none for the first.
+    pub previous: Option<String>,
+    /// The record itself.
+    pub what: Value,
+}
+
+/// What an entry records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryKind {
+    /// The case was opened: finding, decision, plan and original state.
+    Opened,
+    /// A new decision on an open case: finding, decision, plan and original state.
+    Decided,
+    /// A delivery took the case up again, after a crash or because the containment did not hold.
+    Resumed,
+    /// Steps were carried out; what became of each.
+    Acted,
+    /// The containment was read back.
+    Verified,
+    /// The people were told.
+    Reported,
+    /// Another finding accused the same target.
+    Joined,
+}
+
+impl EntryKind {
+    /// The kind, as keys write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Decided => "decided",
+            Self::Resumed => "resumed",
+            Self::Acted => "acted",
+            Self::Verified => "verified",
+            Self::Reported => "reported",
+            Self::Joined => "joined",
+        }
+    }
+}
+
+/// Who wrote an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The function's ARN.
+    pub function: String,
+    /// Its version.
+    pub version: String,
+    /// The invocation's request id.
+    pub request_id: String,
+}
+
+impl Entry {
+    /// Where the entry is stored.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("cases/{}/{:04}-{}.json", self.case, self.number, self.entry.as_str())
+    }
+
+    /// The bytes stored, and hashed. Field order is fixed by the types, so the same entry always gives the same bytes.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        // A struct of strings, numbers and JSON values: there is nothing in it that serde_json refuses.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// The SHA-256 of the entry as stored: the `previous` of the next.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        sha256(&self.bytes())
+    }
+}

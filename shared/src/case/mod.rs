@@ -1,0 +1,15 @@
+//! The case: what was known, decided and done about one target, written so that nobody can change it unseen.
+//!
+//! A case is a chain of ledger entries under `cases/<case>/`, each holding the SHA-256 of the one before, and one
+//! *open case* object under `targets/`, which is the idempotency key, the lease and the memory of the original state
+//! in a single conditional write.
+
+mod chain;
+mod entry;
+mod open_case;
+#[cfg(feature = "s3")]
+pub mod store;
+
+pub use chain::{Broken, ChainReport, verify_chain};
+pub use entry::{Actor, Entry, EntryKind};
+pub use open_case::{CaseId, Lease, Memory, OpenCase, State};

@@ -1,0 +1,212 @@
+//! The case bucket. Every write is conditional: nothing is ever overwritten unseen (CONTAINMENT H6).
+
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ChecksumAlgorithm;
+
+use super::{CaseId, Entry, OpenCase};
+use crate::aws::{Fault, FaultClass};
+use crate::plan::Plan;
+
+/// The guardrails' key in the case bucket.
+pub const GUARDRAILS_KEY: &str = "guardrails.toml";
+
+/// The case bucket.
+#[derive(Debug, Clone)]
+pub struct CaseStore {
+    s3: aws_sdk_s3::Client,
+    bucket: String,
+}
+
+/// A version of an open case, to be replaced only as long as nobody else has replaced it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Etag(String);
+
+/// What became of a conditional write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written<T> {
+    /// Written.
+    Written(T),
+    /// Somebody else wrote first: nothing was changed.
+    Lost,
+}
+
+/// A plan that is in the case bucket. The only plan that can be carried out; only the store makes one.
+#[derive(Debug)]
+pub struct Remembered {
+    plan: Plan,
+    etag: Etag,
+}
+
+impl Remembered {
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The open case's version that holds it.
+    #[must_use]
+    pub fn etag(&self) -> &Etag {
+        &self.etag
+    }
+}
+
+impl CaseStore {
+    /// The case bucket `bucket`.
+    #[must_use]
+    pub fn new(s3: aws_sdk_s3::Client, bucket: String) -> Self {
+        Self { s3, bucket }
+    }
+
+    /// The guardrails' text.
+    ///
+    /// # Errors
+    /// When the object is missing or cannot be read.
+    pub async fn guardrails(&self) -> Result<String, Fault> {
+        let bytes = self.get(GUARDRAILS_KEY).await?.map(|(bytes, _)| bytes);
+        let bytes = bytes.ok_or_else(|| unreadable(format!("s3://{}/{GUARDRAILS_KEY} is missing", self.bucket)))?;
+        String::from_utf8(bytes).map_err(|_| unreadable(format!("s3://{}/{GUARDRAILS_KEY} is not UTF-8", self.bucket)))
+    }
+
+    /// The open case of the target filed under `target`, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read or holds something else.
+    pub async fn open_case(&self, target: &str) -> Result<Option<(OpenCase, Etag)>, Fault> {
+        let Some((bytes, etag)) = self.get(&OpenCase::key(target)).await? else { return Ok(None) };
+        let case = serde_json::from_slice(&bytes).map_err(|error| unreadable(format!("{}: {error}", OpenCase::key(target))))?;
+        Ok(Some((case, etag)))
+    }
+
+    /// Opens a case: claims the target and remembers plan and original state, in one write that only the first wins.
+    ///
+    /// # Errors
+    /// When the write fails.
+    pub async fn open(&self, case: &OpenCase) -> Result<Written<Remembered>, Fault> {
+        let put = self.put(&OpenCase::key(&case.target), bytes_of(case)?, &Condition::Absent).await?;
+        Ok(remembered(put, case))
+    }
+
+    /// Replaces an open case that is still the one read under `etag`.
+    ///
+    /// # Errors
+    /// When the write fails.
+    pub async fn replace(&self, case: &OpenCase, etag: &Etag) -> Result<Written<Remembered>, Fault> {
+        let put = self.put(&OpenCase::key(&case.target), bytes_of(case)?, &Condition::Unchanged(etag.clone())).await?;
+        Ok(remembered(put, case))
+    }
+
+    /// Appends an entry to the ledger. Writing the same entry twice is writing it once.
+    ///
+    /// # Errors
+    /// When the write fails, or another entry stands in its place.
+    pub async fn append(&self, entry: &Entry) -> Result<(), Fault> {
+        let bytes = entry.bytes();
+        self.put_once(&entry.key(), bytes).await
+    }
+
+    /// Stores the event as delivered. Writing the same event twice is writing it once.
+    ///
+    /// # Errors
+    /// When the write fails, or another event stands in its place.
+    pub async fn keep_event(&self, case: &CaseId, event: &[u8]) -> Result<(), Fault> {
+        self.put_once(&format!("cases/{case}/event.json"), event.to_vec()).await
+    }
+
+    /// Every object of a case: key and bytes, in key order.
+    ///
+    /// # Errors
+    /// When one cannot be listed or read.
+    pub async fn objects(&self, case: &CaseId) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+        let mut pages = self.s3.list_objects_v2().bucket(&self.bucket).prefix(format!("cases/{case}/")).into_paginator().send();
+        let mut objects = Vec::new();
+        while let Some(page) = pages.next().await {
+            for key in page?.contents.unwrap_or_default().into_iter().filter_map(|object| object.key) {
+                if let Some((bytes, _)) = self.get(&key).await? {
+                    objects.push((key, bytes));
+                }
+            }
+        }
+        Ok(objects)
+    }
+
+    async fn put_once(&self, key: &str, bytes: Vec<u8>) -> Result<(), Fault> {
+        match self.put(key, bytes.clone(), &Condition::Absent).await? {
+            Written::Written(_) => Ok(()),
+            Written::Lost => match self.get(key).await? {
+                Some((stored, _)) if stored == bytes => Ok(()),
+                _ => Err(Fault {
+                    code: "EntryTaken".to_owned(),
+                    message: format!("another delivery wrote {key}"),
+                    class: FaultClass::Retryable,
+                }),
+            },
+        }
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Etag)>, Fault> {
+        let output = match self.s3.get_object().bucket(&self.bucket).key(key).send().await {
+            Ok(output) => output,
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let etag = Etag(output.e_tag.unwrap_or_default());
+        let body = output.body.collect().await.map_err(|error| Fault {
+            code: "Unreadable".to_owned(),
+            message: crate::text::printable(&error.to_string(), 200),
+            class: FaultClass::Retryable,
+        })?;
+        Ok(Some((body.to_vec(), etag)))
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>, condition: &Condition) -> Result<Written<Etag>, Fault> {
+        let request = self
+            .s3
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(if key.ends_with(".json") { "application/json" } else { "text/html; charset=utf-8" })
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
+            .body(ByteStream::from(bytes.clone()));
+        let request = match condition {
+            Condition::Absent => request.if_none_match("*"),
+            Condition::Unchanged(etag) => request.if_match(&etag.0),
+        };
+        match request.send().await {
+            Ok(output) => Ok(Written::Written(Etag(output.e_tag.unwrap_or_default()))),
+            // A retry inside the SDK may find what its own first attempt wrote: then the write is ours after all.
+            Err(error) if is_lost(error.code()) => match self.get(key).await? {
+                Some((stored, etag)) if stored == bytes => Ok(Written::Written(etag)),
+                _ => Ok(Written::Lost),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What must hold for a write.
+enum Condition {
+    Absent,
+    Unchanged(Etag),
+}
+
+/// The codes of a lost conditional write; `NoSuchKey` is what `If-Match` meets on an object that is gone.
+fn is_lost(code: Option<&str>) -> bool {
+    matches!(code, Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey"))
+}
+
+fn remembered(put: Written<Etag>, case: &OpenCase) -> Written<Remembered> {
+    match put {
+        Written::Written(etag) => Written::Written(Remembered { plan: case.plan.clone(), etag }),
+        Written::Lost => Written::Lost,
+    }
+}
+
+fn bytes_of(case: &OpenCase) -> Result<Vec<u8>, Fault> {
+    serde_json::to_vec(case).map_err(|error| unreadable(error.to_string()))
+}
+
+fn unreadable(message: String) -> Fault {
+    Fault { code: "Unreadable".to_owned(), message: crate::text::printable(&message, 200), class: FaultClass::Permanent }
+}

@@ -1,0 +1,146 @@
+//! What AWS says about an identity right now.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::AtSource;
+use crate::guardrails::Guardrails;
+use crate::id::{AccessKeyId, Arn, PrincipalName, UniqueId};
+use crate::policy;
+use crate::timestamp::Timestamp;
+
+/// How far into the future a revocation reaches. IAM needs a while to be consistent, and a session renewed in that
+/// gap would escape a cut-off of "now"; AWS's own button uses about 30 seconds (CONTAINMENT A6).
+pub const REVOCATION_MARGIN: Duration = Duration::from_secs(30);
+
+/// Everything the decision about an identity needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// The finding at its detector.
+    pub source: AtSource,
+    /// The guardrails, or why there are none.
+    pub guardrails: Result<Guardrails, String>,
+    /// The principal.
+    pub principal: Principal,
+}
+
+/// The principal, as IAM knows it. Also the original state the case remembers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Principal {
+    /// An IAM user.
+    User(Box<ObservedUser>),
+    /// An IAM role.
+    Role(Box<ObservedRole>),
+    /// IAM knows no such user, role or key.
+    Absent,
+    /// There is nothing in IAM to look at for this target.
+    NotLooked,
+}
+
+/// An IAM user and all its credentials.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ObservedUser {
+    /// Its name.
+    pub name: PrincipalName,
+    /// Its ARN.
+    pub arn: Arn,
+    /// Its unique id.
+    pub unique_id: UniqueId,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Its access keys.
+    pub keys: Vec<AccessKey>,
+    /// Its console password: when it was set, and whether it must be changed. The password itself nobody can read.
+    pub login: Option<(Option<Timestamp>, bool)>,
+    /// Its service-specific credentials.
+    pub service_credentials: Vec<ServiceCredential>,
+    /// Its SSH public keys.
+    pub ssh_keys: Vec<Credential>,
+    /// Its signing certificates.
+    pub certificates: Vec<Credential>,
+    /// Serial numbers of its MFA devices. Read for the record; never changed here (CONTAINMENT A16).
+    pub mfa_devices: Vec<String>,
+    /// The managed policies attached to it.
+    pub attached_policies: Vec<Arn>,
+    /// The document under our deny's name, decoded.
+    pub deny: Option<String>,
+    /// What could not be read.
+    pub unread: Vec<String>,
+}
+
+/// A long-term access key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessKey {
+    /// Its id.
+    pub id: AccessKeyId,
+    /// Whether it works.
+    pub active: bool,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+}
+
+/// A service-specific credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceCredential {
+    /// Its id.
+    pub id: String,
+    /// The service it is for.
+    pub service: String,
+    /// Whether it works.
+    pub active: bool,
+}
+
+/// An SSH key or a signing certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Its id.
+    pub id: String,
+    /// Whether it works.
+    pub active: bool,
+}
+
+/// An IAM role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ObservedRole {
+    /// Its name.
+    pub name: PrincipalName,
+    /// Its ARN, with its path.
+    pub arn: Arn,
+    /// Its unique id.
+    pub unique_id: UniqueId,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Who may assume it, from the trust policy, decoded.
+    pub trust_policy: String,
+    /// The instance profiles it is in.
+    pub instance_profiles: Vec<String>,
+    /// Our revocation of older sessions, decoded.
+    pub revocation: Option<String>,
+    /// Our deny of the accused session, decoded.
+    pub session_deny: Option<String>,
+    /// What could not be read.
+    pub unread: Vec<String>,
+}
+
+impl ObservedRole {
+    /// Whether it is a service-linked role, by its path: only AWS makes roles there (CONTAINMENT A11).
+    #[must_use]
+    pub fn is_service_linked(&self) -> bool {
+        self.arn.resource().starts_with("role/aws-service-role/")
+    }
+
+    /// Whether it is a role of IAM Identity Center (CONTAINMENT A12).
+    #[must_use]
+    pub fn is_identity_center(&self) -> bool {
+        self.arn.resource().starts_with("role/aws-reserved/sso.amazonaws.com/")
+    }
+
+    /// The cut-off of our revocation, if the role has one in our own body.
+    #[must_use]
+    pub fn revoked_before(&self) -> Option<Timestamp> {
+        policy::cutoff_of(self.revocation.as_deref()?)
+    }
+}

@@ -1,0 +1,232 @@
+//! What to do about a target: observe, then decide. One folder a kind of target.
+//!
+//! *Decide* is a pure function of the finding, of what AWS says right now, of the guardrails and of the time. Every
+//! choice CONTAINMENT.md leaves to us is made there.
+
+pub mod identity;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Ignored;
+use crate::finding::{Finding, TargetKind};
+use crate::guardrails::Ruling;
+use crate::id::{AccountId, Arn, Partition};
+use crate::plan::Plan;
+
+/// Who is responding: its account, and what it must never touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Responder {
+    /// The account it runs in, and for which it holds permissions.
+    pub account: AccountId,
+    /// The partition it runs in.
+    pub partition: Partition,
+    /// The roles of Tourniquet itself: the responder never contains itself.
+    pub own_roles: Vec<Arn>,
+}
+
+/// What the detector itself says about the finding now. The event is a claim; this is the check (CONTAINMENT H1).
+#[derive(Debug, Clone, PartialEq)]
+pub enum AtSource {
+    /// It has the finding: these are its words, to be used instead of the event's.
+    Confirmed(Box<Finding>),
+    /// It has no such finding, or has it archived.
+    Gone(String),
+    /// It could not be asked.
+    Unconfirmed(String),
+    /// This source keeps nothing to ask for (AWS Health, without a support plan).
+    NotKept,
+}
+
+/// What is to be done about a target, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The target as AWS knows it, as far as it was found.
+    pub target: TargetRecord,
+    /// What to do.
+    pub verdict: Verdict,
+    /// What the guardrails said; absent where the facts decided before them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ruling: Option<Ruling>,
+    /// The changes. Empty where nothing is to be changed, or everything holds already.
+    pub plan: Plan,
+    /// What containment will not cover, in words for a person.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub residual_risk: Vec<String>,
+    /// Who else is hit.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub blast_radius: Vec<String>,
+    /// What could not be read, and so is not part of the plan: makes the outcome partial.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unread: Vec<String>,
+    /// What a person must do next.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub next_steps: Vec<String>,
+}
+
+/// A target, as reports name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetRecord {
+    /// Its kind.
+    pub kind: TargetKind,
+    /// Its ARN where it has one, else how the finding names it. Printable.
+    pub arn: String,
+    /// Its unique id; for a session `AROA…:session`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<String>,
+    /// Its account.
+    pub account: AccountId,
+}
+
+impl TargetRecord {
+    /// The key the open case is filed under: `<account>/<kind>/<id>` (DESIGN §5.2).
+    #[must_use]
+    pub fn key(&self) -> String {
+        // A target without a unique id is named by text from the finding, which must not shape the key.
+        let id = self.id.clone().unwrap_or_else(|| format!("named-{}", &crate::text::sha256(self.arn.as_bytes())[..16]));
+        format!("{}/{}/{id}", self.account, self.kind.as_str())
+    }
+}
+
+/// What to do about a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", content = "reason", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Carry the plan out.
+    Contain,
+    /// Remember the plan and ask; why nothing more was done.
+    Propose(String),
+    /// Say what would happen.
+    Observe,
+    /// No change we may make would contain it.
+    CannotContain(CannotContain),
+    /// Leave it alone on purpose.
+    Skip(String),
+    /// Nothing to act on: no case, nothing written.
+    Ignore(Ignored),
+}
+
+/// Why a target cannot be contained by a change to IAM in this account (CONTAINMENT A8 to A13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CannotContain {
+    /// The root user: no policy binds it (A10).
+    Root,
+    /// A service-linked role: only its service may change it (A11).
+    ServiceLinkedRole,
+    /// A role of IAM Identity Center: only the permission set may change it (A12).
+    IdentityCenterRole,
+    /// A `GetFederationToken` session whose issuer the finding does not name (A13).
+    FederatedUser,
+    /// The subject of a SAML assertion (A13).
+    SamlUser,
+    /// The subject of a web identity token (A13).
+    WebIdentityUser,
+    /// A directory or Identity Center user.
+    DirectoryUser,
+    /// Another account's principal (A18).
+    ForeignAccount,
+    /// An unsigned request.
+    Anonymous,
+    /// An AWS service.
+    AwsService,
+    /// A user type this version does not know.
+    UnknownUserType,
+    /// Several principals accused at once.
+    SeveralActors,
+    /// The finding names nobody.
+    UnnamedPrincipal,
+    /// IAM knows no such principal: deleted since, or never there.
+    NoSuchPrincipal,
+    /// The name is taken by another principal than the accused: re-created, or of another account (A9).
+    UniqueIdMismatch,
+    /// The finding gives no unique id to check the name against (A9).
+    UniqueIdMissing,
+}
+
+impl CannotContain {
+    /// The reason, as reports write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::ServiceLinkedRole => "service_linked_role",
+            Self::IdentityCenterRole => "identity_center_role",
+            Self::FederatedUser => "federated_user",
+            Self::SamlUser => "saml_user",
+            Self::WebIdentityUser => "web_identity_user",
+            Self::DirectoryUser => "directory_user",
+            Self::ForeignAccount => "foreign_account",
+            Self::Anonymous => "anonymous",
+            Self::AwsService => "aws_service",
+            Self::UnknownUserType => "unknown_user_type",
+            Self::SeveralActors => "several_actors",
+            Self::UnnamedPrincipal => "unnamed_principal",
+            Self::NoSuchPrincipal => "no_such_principal",
+            Self::UniqueIdMismatch => "unique_id_mismatch",
+            Self::UniqueIdMissing => "unique_id_missing",
+        }
+    }
+
+    /// What a person must do instead.
+    #[must_use]
+    pub fn next_step(self) -> &'static str {
+        match self {
+            Self::Root => {
+                "No policy binds root. Member account: from the management account, attach an SCP that denies \
+                 aws:PrincipalArn arn:aws:iam::ACCOUNT:root, then remove its keys with sts:AssumeRoot. Management account: \
+                 sign in as root now, change the password, delete its access keys, check its MFA, call AWS Support."
+            }
+            Self::ServiceLinkedRole => {
+                "Only its service may change a service-linked role, and SCPs do not bind it. Contain what makes the service \
+                 act: the instance, the function, the configuration it was given."
+            }
+            Self::IdentityCenterRole => {
+                "Only IAM Identity Center may change this role. In the Identity Center account put an inline deny on the \
+                 permission set with identitystore:userId of the person named in the session, provision it to all accounts, \
+                 and end the person's access in the identity provider. Sessions already open live up to 12 hours: an SCP ends them."
+            }
+            Self::FederatedUser => {
+                "The name is the one given to GetFederationToken, not an IAM user's. Find the issuer in CloudTrail \
+                 (userIdentity.sessionContext.sessionIssuer) and contain that user."
+            }
+            Self::SamlUser => {
+                "Revoke the sessions of the role it assumed, disable the person at the identity provider, and check the SAML provider for changes."
+            }
+            Self::WebIdentityUser => {
+                "Revoke the sessions of the role it assumed, stop the source at the identity provider, and check the OIDC \
+                 provider and the role's trust policy for changes."
+            }
+            Self::DirectoryUser => {
+                "Disable the person in the directory and end the permission set's sessions in IAM Identity Center."
+            }
+            Self::ForeignAccount => {
+                "Deny the principal in the resource policies and trust policies of this account that let it in, and tell the \
+                 owner of its account. Nothing in this account can take its credentials away."
+            }
+            Self::Anonymous => "The requests were unsigned: close the public access of the resource itself.",
+            Self::AwsService => {
+                "Find who configured the service to act (CloudTrail, userIdentity.invokedBy) and contain that principal."
+            }
+            Self::UnknownUserType => {
+                "This user type is not known to this version. Find the principal in CloudTrail and contain it by hand."
+            }
+            Self::SeveralActors => {
+                "Several principals are accused. Read the finding and contain the compromised ones one by one."
+            }
+            Self::UnnamedPrincipal => {
+                "The finding names no principal. Find it in CloudTrail by the access key, time and address in the finding."
+            }
+            Self::NoSuchPrincipal => {
+                "It was deleted, perhaps by the attacker. Sessions of a deleted user or role are dead; look in CloudTrail for what \
+                 it created."
+            }
+            Self::UniqueIdMismatch => {
+                "The name now belongs to another principal than the accused. Find out who re-created it, and whether the new one \
+                 is the attacker's; contain it by hand if so."
+            }
+            Self::UniqueIdMissing => {
+                "The finding gives no unique id, so the name proves nothing. Check the principal in CloudTrail and contain it by hand."
+            }
+        }
+    }
+}

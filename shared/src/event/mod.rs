@@ -1,0 +1,145 @@
+//! Bytes in, findings out: every envelope Tourniquet may be handed, one file per source.
+//!
+//! `aws_lambda_events` does not serve here: its `EventBridgeEvent` makes every envelope field optional and it models
+//! none of the findings (GuardDuty, Security Hub, OCSF, Health). Findings are also read from exports and from the
+//! detectors' own APIs, where keys are spelt `resourceType` in one and `ResourceType` in the other and booleans may
+//! be text; so they are read field by field, from JSON, by the fields that decisions need.
+//!
+//! Nothing here fails: what is not a finding to act on is *ignored*, with a reason.
+
+mod asff;
+mod envelope;
+mod guardduty;
+mod health;
+mod json;
+mod ocsf;
+mod principal;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::finding::{Finding, Source, Trigger};
+use crate::text::printable;
+use json::Json;
+
+/// The largest event read, in bytes. Lambda's own limit for an asynchronous payload is 1 MB (CONTAINMENT D4).
+pub const LARGEST_EVENT: usize = 1_048_576;
+
+/// Who signs the notes Tourniquet writes on Security Hub findings; how it recognises its own updates (CONTAINMENT D5).
+pub const UPDATED_BY: &str = "tourniquet";
+
+/// What one finding of an event became.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parsed {
+    /// A finding to look into.
+    Finding(Box<Finding>),
+    /// Nothing to act on.
+    Ignored(Ignored),
+}
+
+impl Parsed {
+    fn ignored(reason: IgnoredReason, detail: impl Into<String>) -> Self {
+        Self::Ignored(Ignored { reason, detail: printable(&detail.into(), 200) })
+    }
+}
+
+/// Why an event, or one finding of it, is not acted on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ignored {
+    /// The reason, one word for alarms and counters.
+    pub reason: IgnoredReason,
+    /// What it was, for a person.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub detail: String,
+}
+
+/// The reasons for ignoring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IgnoredReason {
+    /// Not JSON, or nested deeper than any event.
+    Malformed,
+    /// Larger than [`LARGEST_EVENT`].
+    TooLarge,
+    /// JSON, but no envelope or finding this version knows.
+    UnknownEnvelope,
+    /// A known envelope without findings, such as Security Hub Insight Results.
+    NoFindings,
+    /// A field a finding must have is missing or has no valid form.
+    IncompleteFinding,
+    /// Made by the detector's sample generator: anyone with that permission can make one (CONTAINMENT D1).
+    SampleFinding,
+    /// Archived at the detector, or its record is not active.
+    ArchivedFinding,
+    /// A person suppressed it.
+    SuppressedFinding,
+    /// A person or a product resolved it.
+    ResolvedFinding,
+    /// Already passed on to a person.
+    NotifiedFinding,
+    /// The echo of our own note (CONTAINMENT D5).
+    OurOwnUpdate,
+    /// A configuration check, which accuses nobody.
+    PostureFinding,
+    /// None of its targets is this function's to contain.
+    NotAnIdentity,
+    /// The product that imported it is not on the guardrails' list (CONTAINMENT H1).
+    ProductNotListed,
+    /// Its detector no longer has it, or has it archived.
+    NotAtSource,
+}
+
+impl IgnoredReason {
+    /// The reason as reports write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too_large",
+            Self::UnknownEnvelope => "unknown_envelope",
+            Self::NoFindings => "no_findings",
+            Self::IncompleteFinding => "incomplete_finding",
+            Self::SampleFinding => "sample_finding",
+            Self::ArchivedFinding => "archived_finding",
+            Self::SuppressedFinding => "suppressed_finding",
+            Self::ResolvedFinding => "resolved_finding",
+            Self::NotifiedFinding => "notified_finding",
+            Self::OurOwnUpdate => "our_own_update",
+            Self::PostureFinding => "posture_finding",
+            Self::NotAnIdentity => "not_an_identity",
+            Self::ProductNotListed => "product_not_listed",
+            Self::NotAtSource => "not_at_source",
+        }
+    }
+}
+
+/// Reads an event. Never fails and never panics: what is no finding is ignored, with the reason.
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Vec<Parsed> {
+    if bytes.len() > LARGEST_EVENT {
+        return vec![Parsed::ignored(IgnoredReason::TooLarge, format!("{} bytes", bytes.len()))];
+    }
+    match serde_json::from_slice::<Value>(bytes) {
+        Ok(value) => envelope::parse(&value),
+        Err(error) => vec![Parsed::ignored(IgnoredReason::Malformed, error.to_string())],
+    }
+}
+
+/// Reads one GuardDuty finding as `GetFindings` returns it, so that the finding at its source and the event's claim
+/// pass through the same rules.
+#[must_use]
+pub fn parse_guardduty_finding(finding: &Value) -> Parsed {
+    guardduty::parse(Json(finding), &Trigger::Event)
+}
+
+/// Reads one finding as Security Hub's `GetFindings` returns it.
+#[must_use]
+pub fn parse_security_hub_finding(finding: &Value, trigger: &Trigger) -> Parsed {
+    asff::parse(Json(finding), trigger)
+}
+
+/// The source of a finding that carries the fields of [`Finding`] but no word of where it came from.
+const fn guardduty_or(product_is_guardduty: bool, otherwise: Source) -> Source {
+    if product_is_guardduty { Source::GuardDuty } else { otherwise }
+}

@@ -1,0 +1,99 @@
+//! From the words a detector uses for a principal to a target (CONTAINMENT A8, A9).
+
+use crate::finding::{Elsewhere, ElsewhereSort, RoleSession, Target, User};
+use crate::id::{AccessKeyId, InstanceId, PrincipalName, SessionName, UniqueId};
+use crate::text::printable;
+
+/// A principal in the detector's words.
+#[derive(Debug, Default)]
+pub(super) struct Claim {
+    /// `IAMUser`, `AssumedRole`, … in any feed's spelling.
+    pub(super) user_type: Option<String>,
+    /// The user name, or for a role session the role name.
+    pub(super) user_name: Option<String>,
+    /// `AIDA…`, `AROA…`, `AROA…:session`, or something else for other types.
+    pub(super) principal_id: Option<String>,
+    /// The key used.
+    pub(super) key: Option<String>,
+    /// The instance the credentials were made for, from the finding's instance details.
+    pub(super) instance: Option<String>,
+    /// The caller's account, where it is not the finding's.
+    pub(super) remote_account: Option<String>,
+}
+
+impl Claim {
+    /// The target accused. A type not known here is never guessed at.
+    pub(super) fn target(self) -> Target {
+        if let Some(account) = self.remote_account.clone() {
+            return self.elsewhere(ElsewhereSort::ForeignAccount, Some(&account));
+        }
+        let spelling: String = self.user_type.iter().flat_map(|text| text.chars()).filter(char::is_ascii_alphanumeric).collect();
+        match spelling.to_ascii_lowercase().as_str() {
+            "iamuser" => self.user(),
+            "assumedrole" | "role" | "iamrole" => self.role_session(),
+            // An IAM user may also be called "Root": only the type decides (CONTAINMENT A8).
+            "root" => Target::Root { key: self.key() },
+            "federateduser" => self.elsewhere(ElsewhereSort::FederatedUser, None),
+            "samluser" => self.elsewhere(ElsewhereSort::SamlUser, None),
+            "webidentityuser" => self.elsewhere(ElsewhereSort::WebIdentityUser, None),
+            "awsaccount" if self.is_anonymous() => self.elsewhere(ElsewhereSort::Anonymous, None),
+            "awsaccount" => self.elsewhere(ElsewhereSort::ForeignAccount, None),
+            "awsservice" => self.elsewhere(ElsewhereSort::AwsService, None),
+            "directory" | "identitycenteruser" => self.elsewhere(ElsewhereSort::DirectoryUser, None),
+            // A feed may name the key alone; IAM knows whose it is (CONTAINMENT A8).
+            "" => match self.key().filter(AccessKeyId::is_long_term) {
+                Some(key) => Target::AccessKey { key },
+                None => self.elsewhere(ElsewhereSort::Unnamed, None),
+            },
+            _ => {
+                let label = self.user_type.clone();
+                self.elsewhere(ElsewhereSort::UnknownType, label.as_deref())
+            }
+        }
+    }
+
+    fn user(self) -> Target {
+        let Some(name) = self.name() else { return self.elsewhere(ElsewhereSort::Unnamed, None) };
+        let unique_id =
+            self.principal_id.as_deref().and_then(|id| UniqueId::parse(id).ok()).filter(|id| id.as_str().starts_with("AIDA"));
+        Target::User(User { name, unique_id, key: self.key() })
+    }
+
+    fn role_session(self) -> Target {
+        let Some(role) = self.name() else { return self.elsewhere(ElsewhereSort::Unnamed, None) };
+        // Session names cannot hold a colon, so the first one parts them (CONTAINMENT A9).
+        let (id, session) = match self.principal_id.as_deref().map(|id| id.split_once(':').unwrap_or((id, ""))) {
+            Some((id, session)) => (Some(id), Some(session).filter(|session| !session.is_empty())),
+            None => (None, None),
+        };
+        let session = match session.map(SessionName::parse).transpose() {
+            Ok(session) => session,
+            // A session that cannot be named in a policy must not widen into the whole role.
+            Err(_) => return self.elsewhere(ElsewhereSort::Unnamed, None),
+        };
+        Target::RoleSession(RoleSession {
+            role,
+            role_id: id.and_then(|id| UniqueId::parse(id).ok()).filter(|id| id.as_str().starts_with("AROA")),
+            session,
+            instance: self.instance.as_deref().and_then(|id| InstanceId::parse(id).ok()),
+            key: self.key(),
+        })
+    }
+
+    fn elsewhere(self, sort: ElsewhereSort, label: Option<&str>) -> Target {
+        let label = label.map(str::to_owned).or(self.user_name).or(self.principal_id).or(self.user_type).unwrap_or_default();
+        Target::Elsewhere(Elsewhere { sort, label: printable(&label, 80) })
+    }
+
+    fn is_anonymous(&self) -> bool {
+        [&self.user_name, &self.principal_id].into_iter().flatten().any(|text| text.eq_ignore_ascii_case("ANONYMOUS_PRINCIPAL"))
+    }
+
+    fn name(&self) -> Option<PrincipalName> {
+        PrincipalName::parse(self.user_name.as_deref()?).ok()
+    }
+
+    fn key(&self) -> Option<AccessKeyId> {
+        AccessKeyId::parse(self.key.as_deref()?).ok()
+    }
+}

@@ -1,0 +1,248 @@
+//! What a detector said, normalised: one type whatever the source. A finding is a claim, not evidence.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccessKeyId, AccountId, FindingId, InstanceId, Partition, PrincipalName, Region, SessionName, UniqueId};
+use crate::timestamp::Timestamp;
+
+/// One finding of one detector, normalised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The canonical id: the same for the GuardDuty event, its ASFF copy and its OCSF copy (CONTAINMENT D3).
+    pub id: FindingId,
+    /// The detector's name for what happened, such as `UnauthorizedAccess:IAMUser/MaliciousIPCaller`.
+    #[serde(rename = "type")]
+    pub finding_type: String,
+    /// GuardDuty's scale: 1.0 to 3.9 low, to 6.9 medium, to 8.9 high, 9.0 and more critical (CONTAINMENT D1).
+    pub severity: f64,
+    /// The account of the affected resource: `detail.accountId`, never the envelope's (CONTAINMENT D1).
+    pub account: AccountId,
+    /// The Region the finding was made in.
+    pub region: Region,
+    /// Which feed brought it.
+    pub source: Source,
+    /// The product that made it, where the feed names one (`arn:aws:securityhub:…:product/aws/guardduty`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub product: Option<String>,
+    /// The detector's headline. Attacker-influenced text, made printable.
+    pub title: String,
+    /// When the activity was first seen; the finding's creation where the detector does not say.
+    pub first_seen: Timestamp,
+    /// When the activity was last seen.
+    pub last_seen: Timestamp,
+    /// Who or what is accused, in the order the finding names them.
+    pub targets: Vec<Target>,
+    /// Whether a person asked for this by pressing the button.
+    pub trigger: Trigger,
+}
+
+impl Finding {
+    /// The partition its Region lies in.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        Partition::of_region(&self.region)
+    }
+
+    /// The detector and finding id at GuardDuty, when the canonical id is a GuardDuty finding ARN:
+    /// `arn:aws:guardduty:R:ACCT:detector/D/finding/ID`.
+    #[must_use]
+    pub fn at_guardduty(&self) -> Option<AtGuardDuty> {
+        let arn = crate::id::Arn::parse(self.id.as_str()).ok()?;
+        let mut resource = arn.resource().split('/');
+        let parts = (resource.next()?, resource.next()?, resource.next()?, resource.next()?, resource.next());
+        match parts {
+            ("detector", detector, "finding", finding, None) if arn.service() == "guardduty" => Some(AtGuardDuty {
+                detector: detector.to_owned(),
+                finding: finding.to_owned(),
+                region: Region::parse(arn.region()).ok()?,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Where GuardDuty keeps a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtGuardDuty {
+    /// The detector id.
+    pub detector: String,
+    /// The finding id.
+    pub finding: String,
+    /// The Region of the detector.
+    pub region: Region,
+}
+
+/// The feed a finding arrived by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A GuardDuty finding event.
+    #[serde(rename = "guardduty")]
+    GuardDuty,
+    /// Security Hub, in the AWS Security Finding Format.
+    SecurityHub,
+    /// The new Security Hub, in OCSF.
+    SecurityHubV2,
+    /// AWS Health.
+    Health,
+}
+
+/// What made the finding arrive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A rule matched the detector's event.
+    Event,
+    /// A person chose the finding in Security Hub and pressed the button.
+    Button {
+        /// The ARN of the custom action, from the event's `resources[0]`.
+        action: String,
+    },
+}
+
+/// One thing to contain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Target {
+    /// An IAM user and every credential it has.
+    User(User),
+    /// Sessions of an IAM role: one of them where the finding names it, else all older ones.
+    RoleSession(RoleSession),
+    /// A long-term key named without its user, such as one found in public: whose it is only IAM can say.
+    AccessKey {
+        /// The key.
+        key: AccessKeyId,
+    },
+    /// The account's root user.
+    Root {
+        /// The key it used, where the finding names one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        key: Option<AccessKeyId>,
+    },
+    /// A principal that no change to an IAM user or role in this account can contain.
+    Elsewhere(Elsewhere),
+    /// Something other than an identity: containing it is another function's work.
+    Resource {
+        /// The detector's resource type.
+        resource_type: String,
+    },
+}
+
+/// An IAM user, as accused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The user name the finding gives.
+    pub name: PrincipalName,
+    /// `AIDA…`; without it nothing is written (CONTAINMENT A9).
+    pub unique_id: Option<UniqueId>,
+    /// The key the finding names; `ASIA…` for a session of the user (CONTAINMENT A2).
+    pub key: Option<AccessKeyId>,
+}
+
+/// A role or one of its sessions, as accused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleSession {
+    /// The role name the finding gives, without its path.
+    pub role: PrincipalName,
+    /// `AROA…`; without it nothing is written (CONTAINMENT A9).
+    pub role_id: Option<UniqueId>,
+    /// The session, where the finding names one.
+    pub session: Option<SessionName>,
+    /// The instance the credentials belong to, from the finding's instance details: never from the session name,
+    /// which whoever assumes the role may choose (CONTAINMENT A9).
+    pub instance: Option<InstanceId>,
+    /// The key the finding names.
+    pub key: Option<AccessKeyId>,
+}
+
+/// Principals that are real but out of reach of an IAM write in this account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// Which sort.
+    pub sort: ElsewhereSort,
+    /// How the finding names it. Attacker-influenced text, made printable.
+    pub label: String,
+}
+
+/// The sorts of principal out of reach (CONTAINMENT A8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ElsewhereSort {
+    /// A `GetFederationToken` session: its name is not an IAM user's name.
+    FederatedUser,
+    /// The subject of a SAML assertion.
+    SamlUser,
+    /// The subject of a web identity token.
+    WebIdentityUser,
+    /// Another account, affiliated or not.
+    ForeignAccount,
+    /// Nobody: an unsigned request.
+    Anonymous,
+    /// An AWS service.
+    AwsService,
+    /// A user of a directory or of IAM Identity Center.
+    DirectoryUser,
+    /// A user type this version does not know: never guessed at.
+    UnknownType,
+    /// The finding accuses several principals at once: which of them to contain is for a person to say.
+    SeveralActors,
+    /// The finding is about an identity but names none, or names one that is no valid IAM name.
+    Unnamed,
+}
+
+impl Target {
+    /// The kind, as written in keys, rules and reports.
+    #[must_use]
+    pub fn kind(&self) -> TargetKind {
+        match self {
+            Self::User(_) => TargetKind::User,
+            Self::RoleSession(_) => TargetKind::RoleSession,
+            Self::AccessKey { .. } => TargetKind::AccessKey,
+            Self::Root { .. } => TargetKind::Root,
+            Self::Elsewhere(_) => TargetKind::Elsewhere,
+            Self::Resource { .. } => TargetKind::Resource,
+        }
+    }
+
+    /// Whether `contain-identity` is the function for it.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.kind() != TargetKind::Resource
+    }
+}
+
+/// The kind of a [`Target`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetKind {
+    /// [`Target::User`]
+    User,
+    /// [`Target::RoleSession`]
+    RoleSession,
+    /// [`Target::AccessKey`]
+    AccessKey,
+    /// [`Target::Root`]
+    Root,
+    /// [`Target::Elsewhere`]
+    Elsewhere,
+    /// [`Target::Resource`]
+    Resource,
+}
+
+impl TargetKind {
+    /// Every kind, in the order of [`Target`].
+    pub const ALL: [Self; 6] = [Self::User, Self::RoleSession, Self::AccessKey, Self::Root, Self::Elsewhere, Self::Resource];
+
+    /// The kind, as written in keys, rules and reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::RoleSession => "role_session",
+            Self::AccessKey => "access_key",
+            Self::Root => "root",
+            Self::Elsewhere => "elsewhere",
+            Self::Resource => "resource",
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! Identifiers that were checked. A finding is attacker-influenced text: nothing in it becomes an ARN, a key, a
+//! policy or a query before it has passed through one of these types.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a piece of text is not the identifier it claims to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not {expected}", crate::text::printable(.value, 80))]
+pub struct InvalidId {
+    /// What the field should have held, with its article.
+    pub expected: &'static str,
+    /// What it held.
+    pub value: String,
+}
+
+fn is_name_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "_+=,.@-".contains(character)
+}
+
+/// Declares a newtype over `String` that can only be made from text passing `$check`.
+macro_rules! checked_id {
+    ($(#[$meta:meta])* $name:ident, $expected:literal, $check:expr) => {
+        $(#[$meta])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks `value`.
+            ///
+            /// # Errors
+            /// When the text does not have the documented form.
+            pub fn parse(value: &str) -> Result<Self, InvalidId> {
+                let check: fn(&str) -> bool = $check;
+                if check(value) {
+                    Ok(Self(value.to_owned()))
+                } else {
+                    Err(InvalidId { expected: $expected, value: value.to_owned() })
+                }
+            }
+
+            /// The identifier as AWS writes it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(value: String) -> Result<Self, InvalidId> {
+                Self::parse(&value)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+    };
+}
+
+/// `Display` and `Debug` for the identifiers that are not secret.
+macro_rules! printable_id {
+    ($($name:ident),+) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    )+};
+}
+
+checked_id!(
+    /// A twelve-digit AWS account id.
+    AccountId, "a twelve-digit account id",
+    |value| value.len() == 12 && value.bytes().all(|byte| byte.is_ascii_digit())
+);
+checked_id!(
+    /// A Region name such as `eu-west-1` or `us-gov-west-1`.
+    Region, "a Region name",
+    |value| value.len() <= 32
+        && value.split('-').count() >= 3
+        && value.split('-').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+        && value.ends_with(|last: char| last.is_ascii_digit())
+);
+checked_id!(
+    /// The friendly name of an IAM user or role, at most 64 of `[\w+=,.@-]` (CONTAINMENT A24). Unique within an
+    /// account without regard to case.
+    PrincipalName, "an IAM name",
+    |value| (1..=64).contains(&value.len()) && value.chars().all(is_name_character)
+);
+checked_id!(
+    /// The name of an assumed-role session, 2 to 64 of `[\w+=,.@-]`. Chosen by whoever assumes the role, so it
+    /// identifies nobody by itself (CONTAINMENT A9).
+    SessionName, "a role session name",
+    |value| (2..=64).contains(&value.len()) && value.chars().all(is_name_character)
+);
+checked_id!(
+    /// The unique id of an IAM user (`AIDA…`) or role (`AROA…`): never reused, unlike the name (CONTAINMENT A9).
+    UniqueId, "the unique id of an IAM user or role",
+    |value| (16..=128).contains(&value.len())
+        && (value.starts_with("AIDA") || value.starts_with("AROA"))
+        && value.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+);
+checked_id!(
+    /// An access key id: `AKIA…` for a long-term key, `ASIA…` for temporary credentials. Prints redacted.
+    AccessKeyId, "an access key id",
+    |value| (16..=128).contains(&value.len())
+        && (value.starts_with("AKIA") || value.starts_with("ASIA"))
+        && value.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+);
+checked_id!(
+    /// An EC2 instance id, in the short or the long form.
+    InstanceId, "an instance id",
+    |value| value.strip_prefix("i-").is_some_and(|hex| {
+        (hex.len() == 8 || hex.len() == 17) && hex.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
+    })
+);
+checked_id!(
+    /// The canonical id of a finding: the GuardDuty finding ARN, the ASFF `Id` or the OCSF `finding_info.uid`
+    /// (CONTAINMENT D3). Printable ASCII, at most 512 characters.
+    FindingId, "a finding id",
+    |value| (1..=512).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
+);
+printable_id!(AccountId, Region, PrincipalName, SessionName, UniqueId, InstanceId, FindingId);
+
+impl AccessKeyId {
+    /// Whether this is a long-term key of a user (or of root), as against temporary credentials.
+    #[must_use]
+    pub fn is_long_term(&self) -> bool {
+        self.0.starts_with("AKIA")
+    }
+}
+
+impl fmt::Display for AccessKeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}…{}", &self.0[..4], &self.0[self.0.len() - 4..])
+    }
+}
+
+impl fmt::Debug for AccessKeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// The AWS partition an ARN or a Region belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Partition {
+    /// Commercial Regions.
+    #[serde(rename = "aws")]
+    Aws,
+    /// China.
+    #[serde(rename = "aws-cn")]
+    China,
+    /// GovCloud (US).
+    #[serde(rename = "aws-us-gov")]
+    GovCloud,
+}
+
+impl Partition {
+    /// The partition as ARNs write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::China => "aws-cn",
+            Self::GovCloud => "aws-us-gov",
+        }
+    }
+
+    /// The partition an ARN names.
+    ///
+    /// # Errors
+    /// When it is none of the three.
+    pub fn parse(value: &str) -> Result<Self, InvalidId> {
+        match value {
+            "aws" => Ok(Self::Aws),
+            "aws-cn" => Ok(Self::China),
+            "aws-us-gov" => Ok(Self::GovCloud),
+            _ => Err(InvalidId { expected: "a partition (aws, aws-cn, aws-us-gov)", value: value.to_owned() }),
+        }
+    }
+
+    /// The partition a Region lies in.
+    #[must_use]
+    pub fn of_region(region: &Region) -> Self {
+        if region.as_str().starts_with("cn-") {
+            Self::China
+        } else if region.as_str().starts_with("us-gov-") {
+            Self::GovCloud
+        } else {
+            Self::Aws
+        }
+    }
+
+    /// The host of the AWS console.
+    #[must_use]
+    pub fn console_host(self) -> &'static str {
+        match self {
+            Self::Aws => "console.aws.amazon.com",
+            Self::China => "console.amazonaws.cn",
+            Self::GovCloud => "console.amazonaws-us-gov.com",
+        }
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// An ARN, split where AWS splits it: `arn:partition:service:region:account:resource`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Arn {
+    text: String,
+    partition: Partition,
+    /// Offset of the first byte after each of the first five colons.
+    starts: [usize; 5],
+}
+
+impl Arn {
+    /// Checks `value`.
+    ///
+    /// # Errors
+    /// When it is not six colon-separated parts of printable ASCII in a known partition.
+    pub fn parse(value: &str) -> Result<Self, InvalidId> {
+        let invalid = || InvalidId { expected: "an ARN", value: value.to_owned() };
+        if value.len() > 2048 || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(invalid());
+        }
+        let mut starts = [0; 5];
+        let mut from = 0;
+        for start in &mut starts {
+            from += value[from..].find(':').ok_or_else(invalid)? + 1;
+            *start = from;
+        }
+        let partition = Partition::parse(&value[starts[0]..starts[1] - 1])?;
+        if &value[..starts[0]] != "arn:" || starts[4] == value.len() {
+            return Err(invalid());
+        }
+        Ok(Self { text: value.to_owned(), partition, starts })
+    }
+
+    /// The ARN of the IAM entity `resource` (`user/path/name`, `role/path/name`) in `account`.
+    #[must_use]
+    pub fn iam(partition: Partition, account: &AccountId, resource: &str) -> Self {
+        let text = format!("arn:{partition}:iam::{account}:{resource}");
+        let service = "arn:".len() + partition.as_str().len() + 1;
+        let starts = [4, service, service + 4, service + 5, service + 5 + 13];
+        Self { text, partition, starts }
+    }
+
+    /// The whole ARN.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// `aws`, `aws-cn` or `aws-us-gov`.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// `iam`, `guardduty`, …
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.text[self.starts[1]..self.starts[2] - 1]
+    }
+
+    /// The Region; empty for global services.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.text[self.starts[2]..self.starts[3] - 1]
+    }
+
+    /// The account; empty for public resources.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.text[self.starts[3]..self.starts[4] - 1]
+    }
+
+    /// Everything after the account.
+    #[must_use]
+    pub fn resource(&self) -> &str {
+        &self.text[self.starts[4]..]
+    }
+}
+
+impl TryFrom<String> for Arn {
+    type Error = InvalidId;
+    fn try_from(value: String) -> Result<Self, InvalidId> {
+        Self::parse(&value)
+    }
+}
+
+impl From<Arn> for String {
+    fn from(arn: Arn) -> Self {
+        arn.text
+    }
+}
+
+impl fmt::Display for Arn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Arn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_access_key_id_prints_redacted_and_stores_whole() {
+        let key = AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").expect("a key id");
+        assert_eq!(key.to_string(), "AKIA…MPLE");
+        assert_eq!(format!("{key:?}"), "AKIA…MPLE");
+        assert_eq!(serde_json::to_string(&key).expect("JSON"), r#""AKIAIOSFODNN7EXAMPLE""#);
+    }
+
+    #[test]
+    fn an_arn_is_split_where_aws_splits_it() {
+        let arn = Arn::parse("arn:aws-us-gov:iam::111122223333:role/apps/web:x").expect("an ARN");
+        assert_eq!(
+            (arn.partition(), arn.service(), arn.region(), arn.account(), arn.resource()),
+            (Partition::GovCloud, "iam", "", "111122223333", "role/apps/web:x")
+        );
+    }
+
+    #[test]
+    fn a_built_iam_arn_equals_the_parsed_one() {
+        for partition in [Partition::Aws, Partition::China, Partition::GovCloud] {
+            let account = AccountId::parse("111122223333").expect("an account");
+            let built = Arn::iam(partition, &account, "user/svc-build");
+            assert_eq!(built, Arn::parse(built.as_str()).expect("an ARN"));
+        }
+    }
+
+    #[test]
+    fn text_of_the_wrong_form_is_refused() {
+        assert!(AccountId::parse("11112222333").is_err());
+        assert!(AccountId::parse("11112222333a").is_err());
+        assert!(Region::parse("eu-west").is_err());
+        assert!(Region::parse("eu-west-1\n").is_err());
+        assert!(PrincipalName::parse("a/b").is_err());
+        assert!(PrincipalName::parse("").is_err());
+        assert!(PrincipalName::parse(&"a".repeat(65)).is_err());
+        assert!(UniqueId::parse("AIDAEXAMPLE:session").is_err());
+        assert!(UniqueId::parse("AKIAIOSFODNN7EXAMPLE").is_err());
+        assert!(AccessKeyId::parse("GeneratedFindingAccessKeyId").is_err());
+        assert!(InstanceId::parse("i-99999999").is_ok());
+        assert!(InstanceId::parse("i-9999999").is_err());
+        assert!(FindingId::parse("a finding").is_err());
+        assert!(Arn::parse("arn:aws:iam::111122223333").is_err());
+        assert!(Arn::parse("arn:aws:iam::111122223333:").is_err());
+        assert!(Arn::parse("arn:other:iam::111122223333:user/a").is_err());
+    }
+}

@@ -1,0 +1,104 @@
+//! A plan: stages of steps, pure data. What a dry run prints, what approval approves, what release undoes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::step::{DenyAll, DenySession, RevokeOlderSessions, Step};
+
+/// The changes that contain a target.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The changes that deny the attacker. Created by us and named by us, they need no memory to be undone, so they
+    /// run beside the write that remembers the plan.
+    pub cut: Vec<Cut>,
+    /// Everything else, carried out stage by stage once the plan is remembered. Steps of a stage run side by side.
+    pub then: Vec<Stage>,
+}
+
+/// Steps that run side by side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// What the stage is for.
+    pub name: String,
+    /// Its steps.
+    pub steps: Vec<Step>,
+}
+
+/// A step that may run before the plan is remembered. Only a deny of our own can become one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cut(Step);
+
+impl Cut {
+    /// The step.
+    #[must_use]
+    pub fn step(&self) -> &Step {
+        &self.0
+    }
+}
+
+macro_rules! cuts {
+    ($($step:ident),+) => {$(
+        impl From<$step> for Cut {
+            fn from(step: $step) -> Self {
+                Self(step.into())
+            }
+        }
+    )+};
+}
+cuts!(DenyAll, DenySession, RevokeOlderSessions);
+
+impl Plan {
+    /// Every step, the cut first.
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        self.cut.iter().map(Cut::step).chain(self.then.iter().flat_map(|stage| &stage.steps))
+    }
+
+    /// Whether there is nothing to change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps().next().is_none()
+    }
+
+    /// The lines that undo the plan, newest step first, with what they do not say.
+    #[must_use]
+    pub fn undo(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for undo in self.steps().rev().map(Step::undo) {
+            lines.extend(undo.note.map(|note| format!("# {note}")));
+            lines.extend(undo.commands);
+        }
+        lines
+    }
+
+    /// `text` with the plan's access keys redacted: for everything that leaves the case.
+    #[must_use]
+    pub fn redacted(&self, text: &str) -> String {
+        self.steps().fold(text.to_owned(), |text, step| match step {
+            Step::DeactivateKey(step) => text.replace(step.key.as_str(), &step.key.to_string()),
+            _ => text,
+        })
+    }
+
+    /// This plan with the steps of `fresh` it lacks: what a case taken up again still has to do. A revocation with a
+    /// later cut-off replaces the earlier one.
+    #[must_use]
+    pub fn merged(mut self, fresh: &Self) -> Self {
+        for cut in &fresh.cut {
+            if matches!(cut.step(), Step::RevokeOlderSessions(_)) {
+                self.cut.retain(|known| !matches!(known.step(), Step::RevokeOlderSessions(_)));
+            }
+            if !self.cut.contains(cut) {
+                self.cut.push(cut.clone());
+            }
+        }
+        for stage in &fresh.then {
+            let missing: Vec<_> = stage.steps.iter().filter(|step| !self.steps().any(|known| known == *step)).cloned().collect();
+            match self.then.iter_mut().find(|known| known.name == stage.name) {
+                Some(known) => known.steps.extend(missing),
+                None if missing.is_empty() => {}
+                None => self.then.push(Stage { name: stage.name.clone(), steps: missing }),
+            }
+        }
+        self
+    }
+}

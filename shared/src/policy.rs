@@ -1,0 +1,134 @@
+//! The IAM policy documents Tourniquet writes, byte for byte.
+//!
+//! Never `…IfExists` and never a negated operator on a session key: these match where the key is absent, and deny
+//! everyone (CONTAINMENT A5).
+
+use serde_json::Value;
+
+use crate::id::{Arn, SessionName, UniqueId};
+use crate::timestamp::Timestamp;
+
+/// The inline policy that denies a user everything.
+pub const DENY_ALL: &str = "TourniquetDenyAll";
+/// The inline policy that denies a role's older sessions. Not AWS's own `AWSRevokeOlderSessions`: the console button
+/// and the release of a case must not overwrite each other (CONTAINMENT A6).
+pub const REVOKE_OLDER_SESSIONS: &str = "TourniquetRevokeOlderSessions";
+/// The inline policies that deny one session of a role begin with this.
+pub const DENY_SESSION_PREFIX: &str = "TourniquetDenySession-";
+
+/// Denies everything, unconditionally: covers long-term keys, console, `GetSessionToken`, `GetFederationToken` and
+/// service-specific credentials, since all of them carry the user's policies (CONTAINMENT A5).
+#[must_use]
+pub fn deny_all() -> String {
+    r#"{"Version":"2012-10-17","Statement":[{"Sid":"IRDenyAll","Effect":"Deny","Action":"*","Resource":"*"}]}"#.to_owned()
+}
+
+/// Denies every session issued before `cutoff`, in the body AWS's own console button writes (CONTAINMENT A5, A6).
+#[must_use]
+pub fn revoke_older_sessions(cutoff: Timestamp) -> String {
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{{"DateLessThan":{{"aws:TokenIssueTime":"{}"}}}}}}]}}"#,
+        cutoff.to_policy_date()
+    )
+}
+
+/// The cut-off of a document [`revoke_older_sessions`] wrote; nothing for any other document.
+#[must_use]
+pub fn cutoff_of(document: &str) -> Option<Timestamp> {
+    let value: Value = serde_json::from_str(document).ok()?;
+    let text = value.pointer("/Statement/0/Condition/DateLessThan/aws:TokenIssueTime")?.as_str()?;
+    let cutoff = Timestamp::parse(text).ok()?;
+    (revoke_older_sessions(cutoff) == document).then_some(cutoff)
+}
+
+/// Denies one session of a role, now and whenever it is assumed again under that name, and, where the credentials
+/// are an instance's, everything that instance's credentials do. Other sessions of the role keep working
+/// (CONTAINMENT A6, B13).
+#[must_use]
+pub fn deny_session(role_id: &UniqueId, session: &SessionName, instance: Option<&Arn>) -> String {
+    // Checked identifiers: none of them can hold a character that JSON escapes.
+    let by_user_id = format!(
+        r#"{{"Sid":"IRDenyByUserId","Effect":"Deny","Action":"*","Resource":"*","Condition":{{"StringEquals":{{"aws:userid":"{role_id}:{session}"}}}}}}"#
+    );
+    let by_instance = instance.map_or_else(String::new, |arn| {
+        format!(
+            r#",{{"Sid":"IRDenyByInstanceArn","Effect":"Deny","Action":"*","Resource":"*","Condition":{{"ArnEquals":{{"ec2:SourceInstanceARN":"{arn}"}}}}}}"#
+        )
+    });
+    format!(r#"{{"Version":"2012-10-17","Statement":[{by_user_id}{by_instance}]}}"#)
+}
+
+/// The name of the policy that denies `session`: one a session, so that two cases on one role do not overwrite each
+/// other.
+#[must_use]
+pub fn deny_session_name(session: &SessionName) -> String {
+    format!("{DENY_SESSION_PREFIX}{}", &crate::text::sha256(session.as_str().as_bytes())[..8])
+}
+
+/// A policy document as IAM returns it, decoded: IAM percent-encodes documents (RFC 3986) and the Rust SDK leaves
+/// them so (CONTAINMENT A24). Text that is no valid encoding is returned unchanged.
+#[must_use]
+pub fn decode(document: &str) -> String {
+    let mut bytes = Vec::with_capacity(document.len());
+    let mut rest = document.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let (Some(high), Some(low)) = (rest.next(), rest.next()) else { return document.to_owned() };
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let (Some(high), Some(low)) = (digit(high), digit(low)) else { return document.to_owned() };
+        bytes.push(high * 16 + low);
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| document.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn role_id() -> UniqueId {
+        UniqueId::parse("AROAEXAMPLEIDEXAMPLE1").expect("a unique id")
+    }
+
+    #[test]
+    fn the_documents_are_the_documented_ones() {
+        let session = SessionName::parse("i-0123456789abcdef0").expect("a session");
+        let instance = Arn::parse("arn:aws:ec2:eu-west-1:111122223333:instance/i-0123456789abcdef0").expect("an ARN");
+        let cutoff = Timestamp::parse("2026-11-21T20:46:56Z").expect("a timestamp");
+        insta::assert_snapshot!(
+            [deny_all(), revoke_older_sessions(cutoff), deny_session(&role_id(), &session, Some(&instance)), deny_session(&role_id(), &session, None)].join("\n"),
+            @r#"
+        {"Version":"2012-10-17","Statement":[{"Sid":"IRDenyAll","Effect":"Deny","Action":"*","Resource":"*"}]}
+        {"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{"DateLessThan":{"aws:TokenIssueTime":"2026-11-21T20:46:56Z"}}}]}
+        {"Version":"2012-10-17","Statement":[{"Sid":"IRDenyByUserId","Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:userid":"AROAEXAMPLEIDEXAMPLE1:i-0123456789abcdef0"}}},{"Sid":"IRDenyByInstanceArn","Effect":"Deny","Action":"*","Resource":"*","Condition":{"ArnEquals":{"ec2:SourceInstanceARN":"arn:aws:ec2:eu-west-1:111122223333:instance/i-0123456789abcdef0"}}}]}
+        {"Version":"2012-10-17","Statement":[{"Sid":"IRDenyByUserId","Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:userid":"AROAEXAMPLEIDEXAMPLE1:i-0123456789abcdef0"}}}]}
+        "#
+        );
+    }
+
+    #[test]
+    fn every_document_is_json() {
+        let session = SessionName::parse("a+b=c,d.e@f-g").expect("a session");
+        for document in [deny_all(), deny_session(&role_id(), &session, None)] {
+            serde_json::from_str::<Value>(&document).expect("JSON");
+        }
+    }
+
+    #[test]
+    fn a_cut_off_is_read_back_only_from_our_own_body() {
+        let cutoff = Timestamp::parse("2026-11-21T20:46:56Z").expect("a timestamp");
+        assert_eq!(cutoff_of(&revoke_older_sessions(cutoff)), Some(cutoff));
+        let edited = revoke_older_sessions(cutoff).replace("Deny", "Allow");
+        assert_eq!(cutoff_of(&edited), None);
+        assert_eq!(cutoff_of("{}"), None);
+    }
+
+    #[test]
+    fn iam_s_percent_encoding_is_undone() {
+        assert_eq!(decode("%7B%22Sid%22%3A%20%22a%2Bb%22%7D"), r#"{"Sid": "a+b"}"#);
+        assert_eq!(decode("100%"), "100%");
+        assert_eq!(decode("%zz"), "%zz");
+    }
+}

@@ -1,0 +1,7 @@
+//! Telling people: the function's answer, the notification, the note on the finding.
+
+pub mod answer;
+pub mod links;
+pub mod notification;
+#[cfg(feature = "securityhub")]
+pub mod security_hub;

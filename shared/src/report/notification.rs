@@ -1,0 +1,203 @@
+//! The message a person reads at 2 a.m., and the note on the finding.
+
+use std::fmt::Write as _;
+
+use super::answer::TargetResult;
+use super::links::links;
+use crate::containment::{Decision, Verdict};
+use crate::finding::{Finding, Target};
+use crate::outcome::{Outcome, Status};
+use crate::plan::Plan;
+use crate::text::printable;
+
+/// The longest note Security Hub takes, in characters (CONTAINMENT D5).
+pub const LONGEST_NOTE: usize = 512;
+/// The longest subject SNS takes, in ASCII characters.
+const LONGEST_SUBJECT: usize = 100;
+
+/// A message for the topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// The subject: ASCII, at most 100 characters.
+    pub subject: String,
+    /// The text.
+    pub text: String,
+}
+
+/// Everything the message is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// The finding.
+    pub finding: &'a Finding,
+    /// The target it accuses.
+    pub target: &'a Target,
+    /// What was decided.
+    pub decision: &'a Decision,
+    /// What became of it.
+    pub result: &'a TargetResult,
+    /// Everything planned in the case so far: what there is to undo.
+    pub plan: &'a Plan,
+    /// Where the case is kept.
+    pub case_bucket: &'a str,
+    /// Whether an earlier try may have sent the same message already.
+    pub may_be_repeated: bool,
+}
+
+/// The notification of an outcome.
+#[must_use]
+pub fn notification(told: Told<'_>) -> Notification {
+    let Told { finding, decision, result, .. } = told;
+    let subject = format!(
+        "[Tourniquet] {}: {} in {} ({})",
+        result.outcome.as_str().to_uppercase().replace('_', " "),
+        short_name(&result.target.arn),
+        finding.account,
+        finding.region
+    );
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let mut line = |content: &str| writeln!(text, "{content}").unwrap_or_default();
+    line(&headline(&result.outcome, &short_name(&result.target.arn)));
+    if told.may_be_repeated {
+        line("An earlier try was cut short and may have sent this message already.");
+    }
+    line("");
+    line("WHAT HAPPENED");
+    line(&format!("  {}, severity {:.1}", finding.finding_type, finding.severity));
+    if !finding.title.is_empty() {
+        line(&format!("  {}", finding.title));
+    }
+    line(&format!("  Account {}, Region {}", finding.account, finding.region));
+    line(&format!("  First seen {}, last seen {}", finding.first_seen, finding.last_seen));
+    line(&format!("  Finding {}", finding.id));
+    line("");
+    line("WHO");
+    line(&format!("  {} {}", result.target.kind.as_str().replace('_', " "), result.target.arn));
+    if let Some(id) = &result.target.id {
+        line(&format!("  Unique id {id}"));
+    }
+    if let Some(ruling) = &decision.ruling {
+        line(&format!("  Guardrails: {} by rule {}", ruling.mode.as_str(), ruling.rule));
+    }
+    section(&mut line, "WHAT WAS DONE", &done(told));
+    section(&mut line, "WHAT WAS NOT DONE", &not_done(told));
+    section(&mut line, "WHAT REMAINS POSSIBLE", &result.residual_risk);
+    section(&mut line, "WHO ELSE IS HIT", &decision.blast_radius);
+    section(&mut line, "NEXT", &next(told));
+    if result.outcome.acted() {
+        let mut undo: Vec<String> = undo_lines(told.plan);
+        undo.insert(0, format!("newest step first; keys are written out in s3://{}/cases/{}/", told.case_bucket, result.case));
+        section(&mut line, "HOW TO UNDO", &undo);
+    }
+    section(
+        &mut line,
+        "WHERE TO LOOK",
+        &std::iter::once(format!("Case: {} in s3://{}/cases/{}/", result.case, told.case_bucket, result.case))
+            .chain(links(finding, told.target).into_iter().map(|(label, address)| format!("{label}: {address}")))
+            .collect::<Vec<_>>(),
+    );
+    let subject: String =
+        subject.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(LONGEST_SUBJECT).collect();
+    Notification { subject, text }
+}
+
+/// The note on the finding: at most [`LONGEST_NOTE`] characters.
+#[must_use]
+pub fn note(result: &TargetResult) -> String {
+    let reason = result.outcome.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let steps = result.steps.iter().filter(|step| step.status.holds()).count();
+    let text = format!(
+        "Tourniquet: {}{reason}. Target {}. Case {}, {steps} of {} steps hold. {}",
+        result.outcome.as_str(),
+        short_name(&result.target.arn),
+        result.case,
+        result.steps.len(),
+        result.residual_risk.first().map(|risk| format!("Remains possible: {risk}")).unwrap_or_default(),
+    );
+    printable(text.trim_end(), LONGEST_NOTE)
+}
+
+/// The lines that undo a plan, with its keys redacted: messages travel further than the case.
+#[must_use]
+pub fn undo_lines(plan: &Plan) -> Vec<String> {
+    plan.undo().into_iter().map(|line| plan.redacted(&line)).collect()
+}
+
+fn headline(outcome: &Outcome, name: &str) -> String {
+    match outcome {
+        Outcome::Contained => format!("CONTAINED: {name}. Read back after the change: it holds."),
+        Outcome::Partial(reason) => format!("PARTIALLY CONTAINED: {name}. {reason}"),
+        Outcome::Contested(reason) => format!("CONTESTED: {name}. Somebody keeps undoing the containment. {reason}"),
+        Outcome::CannotContain(reason) => {
+            format!("NOT CONTAINED: {name} cannot be contained from here ({reason}). A person must act.")
+        }
+        Outcome::Proposed(reason) => format!("PROPOSED: {name} was not touched. {reason}"),
+        Outcome::Skipped(reason) => format!("NOT TOUCHED: {name}. {reason}"),
+        Outcome::Observed => format!("OBSERVED: {name} was not touched; the guardrails only observe this finding."),
+    }
+}
+
+fn section(line: &mut impl FnMut(&str), title: &str, items: &[String]) {
+    if items.is_empty() {
+        return;
+    }
+    line("");
+    line(title);
+    for item in items {
+        line(&format!("  {item}"));
+    }
+}
+
+fn done(told: Told<'_>) -> Vec<String> {
+    let result = told.result;
+    let mut lines: Vec<String> = Vec::new();
+    for step in result.steps.iter().filter(|step| step.status.holds()) {
+        let word = if step.status == Status::Done { "done" } else { "already so" };
+        lines.push(format!("{:<31} {} ({word} at {} ms)", step.step, step.on, step.started_ms + step.took_ms));
+    }
+    if let Some(milliseconds) = result.cut_off_ms {
+        let calls = result.cut_off_calls.map(|calls| format!(", in {calls} dependent calls")).unwrap_or_default();
+        lines.push(format!("The attacker was denied {milliseconds} ms after this function was called{calls}."));
+    }
+    if lines.is_empty() {
+        lines.push("nothing was changed".to_owned());
+    }
+    lines
+}
+
+fn not_done(told: Told<'_>) -> Vec<String> {
+    let reason = |status: &Status| match status {
+        Status::Failed(reason) => Some(format!("failed: {reason}")),
+        Status::Skipped(reason) => Some(format!("skipped: {reason}")),
+        Status::Done | Status::Already => None,
+    };
+    let steps =
+        told.result.steps.iter().filter_map(|step| Some(format!("{:<31} {} ({})", step.step, step.on, reason(&step.status)?)));
+    let unread = told.decision.unread.iter().map(|what| format!("could not be read, so not contained: {what}"));
+    steps.chain(unread).collect()
+}
+
+fn next(told: Told<'_>) -> Vec<String> {
+    let mut lines = told.decision.next_steps.clone();
+    if matches!(told.result.outcome, Outcome::Proposed(_) | Outcome::Observed) {
+        lines.push("To contain it now, run what would have been done:".to_owned());
+        lines.extend(told.decision.plan.steps().map(|step| told.decision.plan.redacted(&step.command())));
+    }
+    if matches!(told.result.outcome, Outcome::Contested(_)) {
+        lines.push(
+            "Attach an SCP that denies this principal from the management account: nothing inside the account holds against \
+             another administrator in the attacker's hands. Then find that administrator in CloudTrail."
+                .to_owned(),
+        );
+    }
+    if matches!(told.decision.verdict, Verdict::Contain) {
+        lines.push("Find out how the credentials leaked before anything is released.".to_owned());
+    }
+    lines
+}
+
+/// `user/svc-build` of an ARN; a label as it is.
+fn short_name(arn: &str) -> String {
+    let name = crate::id::Arn::parse(arn).map_or_else(|_| arn.to_owned(), |arn| arn.resource().to_owned());
+    printable(&name, 60)
+}

@@ -1,0 +1,55 @@
+//! Carrying steps out. A step that fails never stops, and never reverts, another.
+
+use futures_util::future::join_all;
+
+use super::Delivery;
+use crate::aws::FaultClass;
+use crate::case::store::Remembered;
+use crate::outcome::{Status, StepReport};
+use crate::plan::Cut;
+use crate::step::Step;
+
+/// What became of a step.
+#[derive(Debug, Clone)]
+pub(super) struct Attempt {
+    pub(super) step: Step,
+    pub(super) report: StepReport,
+    /// Whether it failed in a way a retry could mend.
+    pub(super) retryable: bool,
+}
+
+impl Delivery<'_> {
+    /// The denies of our own: side by side, and beside the write that remembers the plan.
+    pub(super) async fn cut(&self, cuts: &[Cut]) -> Vec<Attempt> {
+        join_all(cuts.iter().map(|cut| self.attempt(cut.step()))).await
+    }
+
+    /// Everything else of a remembered plan: stage after stage, the steps of a stage side by side.
+    pub(super) async fn carry_out(&self, remembered: &Remembered) -> Vec<Attempt> {
+        let mut attempts = Vec::new();
+        for stage in &remembered.plan().then {
+            attempts.extend(join_all(stage.steps.iter().map(|step| self.attempt(step))).await);
+        }
+        attempts
+    }
+
+    async fn attempt(&self, step: &Step) -> Attempt {
+        let started_ms = self.elapsed_ms();
+        let applied = step.apply(&self.function.clients.iam).await;
+        let took_ms = self.elapsed_ms() - started_ms;
+        let (status, request_id, retryable) = match applied {
+            Ok(applied) if applied.changed => (Status::Done, applied.request_id, false),
+            Ok(applied) => (Status::Already, applied.request_id, false),
+            Err(fault) => (Status::Failed(fault.to_string()), None, fault.class == FaultClass::Retryable),
+        };
+        let report = StepReport {
+            step: step.name().to_owned(),
+            on: step.on(),
+            status,
+            started_ms,
+            took_ms,
+            request_ids: request_id.into_iter().collect(),
+        };
+        Attempt { step: step.clone(), report, retryable }
+    }
+}

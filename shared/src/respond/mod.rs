@@ -1,0 +1,140 @@
+//! The driver of every `contain-*` function: the walk a finding takes, from bytes to the answer.
+
+mod act;
+mod conclude;
+mod journal;
+mod walk;
+
+use std::time::{Duration, Instant};
+
+use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde_json::value::RawValue;
+use tracing::{error, info};
+
+use crate::aws::{Clients, load_config};
+use crate::case::Actor;
+use crate::case::store::CaseStore;
+use crate::config::{Config, ConfigError};
+use crate::containment::Responder;
+use crate::error::Retry;
+use crate::event::{self, Ignored, IgnoredReason, Parsed};
+use crate::finding::{Finding, Target};
+use crate::report::answer::{Answer, FindingSummary, TargetResult};
+use crate::timestamp::Timestamp;
+
+/// A function, with the clients and settings that live as long as its process.
+#[derive(Debug)]
+pub struct Function {
+    clients: Clients,
+    store: CaseStore,
+    config: Config,
+    responder: Responder,
+}
+
+/// One delivery of one event.
+#[derive(Debug)]
+struct Delivery<'a> {
+    function: &'a Function,
+    actor: Actor,
+    /// When Lambda ends this invocation: until then nobody else works on the case.
+    deadline: Timestamp,
+    started: Instant,
+    event: &'a [u8],
+}
+
+/// What became of one target.
+enum Handled {
+    Result(Box<TargetResult>),
+    Ignored(Ignored),
+}
+
+impl Function {
+    /// Reads the settings and makes the clients.
+    ///
+    /// # Errors
+    /// When a setting is missing or invalid.
+    pub async fn from_env() -> Result<Self, ConfigError> {
+        let config = Config::from_env()?;
+        let clients = Clients::new(&load_config().await);
+        let store = CaseStore::new(clients.s3.clone(), config.case_bucket.clone());
+        let responder = config.responder()?;
+        Ok(Self { clients, store, config, responder })
+    }
+
+    /// Handles one invocation: the whole walk, and its one log line.
+    ///
+    /// # Errors
+    /// Only for what another delivery of the same event can mend.
+    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Diagnostic> {
+        let delivery = Delivery::new(self, event.payload.get().as_bytes(), &event.context);
+        self.clients.calls.begin();
+        let answer = Box::pin(delivery.respond()).await;
+        match &answer {
+            Ok(answer) => info!(answer = %serde_json::to_string(answer).unwrap_or_default(), "event handled"),
+            Err(retry) => error!(error = %retry, "event not finished"),
+        }
+        answer.map_err(Diagnostic::from)
+    }
+}
+
+impl<'a> Delivery<'a> {
+    fn new(function: &'a Function, event: &'a [u8], context: &Context) -> Self {
+        let started = Instant::now();
+        let deadline = i64::try_from(context.deadline / 1000).ok().and_then(Timestamp::from_unix);
+        // A runtime that gives no deadline is a local one; a minute is the template's timeout.
+        let deadline = deadline
+            .filter(|deadline| *deadline > Timestamp::now())
+            .unwrap_or_else(|| Timestamp::now().plus(Duration::from_secs(60)));
+        let actor = Actor {
+            function: context.invoked_function_arn.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            request_id: context.request_id.clone(),
+        };
+        Self { function, actor, deadline, started, event }
+    }
+
+    /// Every target of every finding. One that has to be tried again does not keep the others waiting.
+    async fn respond(&self) -> Result<Answer, Retry> {
+        let mut answer = Answer { finding: None, results: Vec::new(), ignored: Vec::new() };
+        let mut unfinished = None;
+        for parsed in event::parse(self.event) {
+            let finding = match parsed {
+                Parsed::Finding(finding) => finding,
+                Parsed::Ignored(ignored) => {
+                    answer.ignored.push(ignored);
+                    continue;
+                }
+            };
+            answer.finding.get_or_insert_with(|| FindingSummary::from(&*finding));
+            let identities: Vec<&Target> = finding.targets.iter().filter(|target| target.is_identity()).collect();
+            if identities.is_empty() {
+                answer.ignored.push(Ignored { reason: IgnoredReason::NotAnIdentity, detail: finding.finding_type.clone() });
+            }
+            for target in identities {
+                // Boxed: the walk's state is large, and its type deep.
+                match Box::pin(self.contain(&finding, target)).await {
+                    Ok(Handled::Result(result)) => answer.results.push(*result),
+                    Ok(Handled::Ignored(ignored)) => answer.ignored.push(ignored),
+                    Err(retry) => unfinished = Some(retry),
+                }
+            }
+        }
+        unfinished.map_or(Ok(answer), Err)
+    }
+
+    /// Milliseconds since the handler's first line.
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The finding in its detector's own words, where the detector was asked: the event keeps only how it arrived.
+fn in_the_detectors_words(claimed: &Finding, confirmed: &Finding) -> Finding {
+    Finding {
+        id: claimed.id.clone(),
+        source: claimed.source,
+        product: claimed.product.clone(),
+        trigger: claimed.trigger.clone(),
+        ..confirmed.clone()
+    }
+}

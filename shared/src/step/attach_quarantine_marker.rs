@@ -1,0 +1,74 @@
+//! Attach AWS's quarantine policy as a marker: it tells every tool and AWS Support that this user is compromised.
+//! It limits fraud and contains nothing; the deny does that (CONTAINMENT A1).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Change, Undo};
+use crate::id::{Partition, PrincipalName};
+use crate::text::shell_word;
+
+/// The quarantine policies AWS has published, newest first. An older partition may lack the newer ones.
+pub const QUARANTINE_POLICIES: [&str; 4] = [
+    "AWSCompromisedKeyQuarantineV4",
+    "AWSCompromisedKeyQuarantineV3",
+    "AWSCompromisedKeyQuarantineV2",
+    "AWSCompromisedKeyQuarantine",
+];
+
+/// Attaches the newest quarantine policy that exists. Planned only where none is attached: one that AWS attached
+/// stays AWS's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachQuarantineMarker {
+    /// The user.
+    pub user: PrincipalName,
+    /// The partition whose policies to use.
+    pub partition: Partition,
+}
+
+impl AttachQuarantineMarker {
+    fn arn(&self, policy: &str) -> String {
+        format!("arn:{}:iam::aws:policy/{policy}", self.partition)
+    }
+
+    fn line(&self, verb: &str) -> String {
+        format!("aws iam {verb} --user-name {} --policy-arn {}", shell_word(self.user.as_str()), self.arn(QUARANTINE_POLICIES[0]))
+    }
+}
+
+impl Change for AttachQuarantineMarker {
+    const NAME: &'static str = "attach_quarantine_marker";
+
+    fn on(&self) -> String {
+        format!("user/{}", self.user)
+    }
+
+    fn permissions(&self) -> &'static [&'static str] {
+        &["iam:AttachUserPolicy"]
+    }
+
+    fn command(&self) -> String {
+        self.line("attach-user-policy")
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::by(self.line("detach-user-policy")).noting("the case's ledger names the version that was attached")
+    }
+}
+
+#[cfg(feature = "iam")]
+impl AttachQuarantineMarker {
+    pub(super) async fn apply(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        let mut missing = None;
+        for policy in QUARANTINE_POLICIES {
+            match iam.attach_user_policy().user_name(self.user.as_str()).policy_arn(self.arn(policy)).send().await {
+                Ok(output) => return Ok(super::Applied::changed(&output)),
+                Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_entity_exception()) => {
+                    missing = Some(error.into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // The user itself may be what is missing; the last answer says so.
+        missing.map_or_else(|| Ok(super::Applied::already()), Err)
+    }
+}

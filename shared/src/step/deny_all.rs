@@ -1,0 +1,58 @@
+//! Deny a user everything: the cut (CONTAINMENT A5).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Change, Undo};
+use crate::id::PrincipalName;
+use crate::policy;
+use crate::text::shell_word;
+
+/// Puts the unconditional inline deny on a user. Covers every credential the user has, at the next request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DenyAll {
+    /// The user.
+    pub user: PrincipalName,
+}
+
+impl Change for DenyAll {
+    const NAME: &'static str = "deny_all";
+
+    fn on(&self) -> String {
+        format!("user/{}", self.user)
+    }
+
+    fn permissions(&self) -> &'static [&'static str] {
+        &["iam:PutUserPolicy"]
+    }
+
+    fn command(&self) -> String {
+        format!(
+            "aws iam put-user-policy --user-name {} --policy-name {} --policy-document {}",
+            shell_word(self.user.as_str()),
+            policy::DENY_ALL,
+            shell_word(&policy::deny_all())
+        )
+    }
+
+    fn undo(&self) -> Undo {
+        let user = shell_word(self.user.as_str());
+        Undo::by(format!("aws iam delete-user-policy --user-name {user} --policy-name {}", policy::DENY_ALL)).noting(
+            "sessions minted from the user's keys live up to 36 hours and come back to life with the deny gone: first put a \
+             DateLessThan aws:TokenIssueTime deny beside it, and remove that one 36 hours later",
+        )
+    }
+}
+
+#[cfg(feature = "iam")]
+impl DenyAll {
+    pub(super) async fn apply(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        let output = iam
+            .put_user_policy()
+            .user_name(self.user.as_str())
+            .policy_name(policy::DENY_ALL)
+            .policy_document(policy::deny_all())
+            .send()
+            .await?;
+        Ok(super::Applied::changed(&output))
+    }
+}

@@ -1,0 +1,157 @@
+//! The reversible changes, one file each. A step is data: what it changes, how it is undone, the permissions it
+//! needs and the `aws` line a responder would type for it. Adding one is a file here, a variant below and a line
+//! where it is planned.
+
+mod attach_quarantine_marker;
+mod deactivate_key;
+mod deactivate_service_credential;
+mod deactivate_signing_certificate;
+mod deactivate_ssh_key;
+mod deny_all;
+mod deny_session;
+mod remove_login_profile;
+mod revoke_older_sessions;
+
+use serde::{Deserialize, Serialize};
+
+pub use attach_quarantine_marker::{AttachQuarantineMarker, QUARANTINE_POLICIES};
+pub use deactivate_key::DeactivateKey;
+pub use deactivate_service_credential::DeactivateServiceCredential;
+pub use deactivate_signing_certificate::DeactivateSigningCertificate;
+pub use deactivate_ssh_key::DeactivateSshKey;
+pub use deny_all::DenyAll;
+pub use deny_session::DenySession;
+pub use remove_login_profile::RemoveLoginProfile;
+pub use revoke_older_sessions::RevokeOlderSessions;
+
+/// What every step says of itself.
+pub trait Change {
+    /// The step's name in reports.
+    const NAME: &'static str;
+
+    /// What it changes, for a person; keys redacted.
+    fn on(&self) -> String;
+
+    /// The IAM actions it needs.
+    fn permissions(&self) -> &'static [&'static str];
+
+    /// The `aws` line a responder would type.
+    fn command(&self) -> String;
+
+    /// How it is undone.
+    fn undo(&self) -> Undo;
+}
+
+/// How a step is undone by hand, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undo {
+    /// The `aws` lines.
+    pub commands: Vec<String>,
+    /// What the lines do not say.
+    pub note: Option<&'static str>,
+}
+
+impl Undo {
+    fn by(command: String) -> Self {
+        Self { commands: vec![command], note: None }
+    }
+
+    fn noting(self, note: &'static str) -> Self {
+        Self { note: Some(note), ..self }
+    }
+}
+
+/// Declares the [`Step`] enum over the step types, and passes every question on to them.
+macro_rules! steps {
+    ($($variant:ident),+ $(,)?) => {
+        /// One reversible change.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "step", rename_all = "snake_case")]
+        pub enum Step {
+            $(
+                #[allow(missing_docs, reason = "documented on the type it holds")]
+                $variant($variant),
+            )+
+        }
+
+        $(impl From<$variant> for Step {
+            fn from(step: $variant) -> Self {
+                Self::$variant(step)
+            }
+        })+
+
+        impl Step {
+            /// See [`Change::NAME`].
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => <$variant as Change>::NAME,)+ }
+            }
+
+            /// See [`Change::on`].
+            #[must_use]
+            pub fn on(&self) -> String {
+                match self { $(Self::$variant(step) => step.on(),)+ }
+            }
+
+            /// See [`Change::permissions`].
+            #[must_use]
+            pub fn permissions(&self) -> &'static [&'static str] {
+                match self { $(Self::$variant(step) => step.permissions(),)+ }
+            }
+
+            /// See [`Change::command`].
+            #[must_use]
+            pub fn command(&self) -> String {
+                match self { $(Self::$variant(step) => step.command(),)+ }
+            }
+
+            /// See [`Change::undo`].
+            #[must_use]
+            pub fn undo(&self) -> Undo {
+                match self { $(Self::$variant(step) => step.undo(),)+ }
+            }
+
+            /// Carries the step out. Naturally idempotent: done twice, it leaves what doing it once leaves.
+            ///
+            /// # Errors
+            /// With what AWS said, and whether a retry could mend it.
+            #[cfg(feature = "iam")]
+            pub async fn apply(&self, iam: &aws_sdk_iam::Client) -> Result<Applied, crate::aws::Fault> {
+                match self { $(Self::$variant(step) => step.apply(iam).await,)+ }
+            }
+        }
+    };
+}
+
+steps! {
+    DenyAll,
+    DenySession,
+    RevokeOlderSessions,
+    DeactivateKey,
+    RemoveLoginProfile,
+    DeactivateServiceCredential,
+    DeactivateSshKey,
+    DeactivateSigningCertificate,
+    AttachQuarantineMarker,
+}
+
+/// AWS's answer to a step.
+#[cfg(feature = "iam")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Whether anything was changed now; else it was so already.
+    pub changed: bool,
+    /// AWS's request id of the write.
+    pub request_id: Option<String>,
+}
+
+#[cfg(feature = "iam")]
+impl Applied {
+    fn changed(output: &impl aws_sdk_iam::operation::RequestId) -> Self {
+        Self { changed: true, request_id: output.request_id().map(str::to_owned) }
+    }
+
+    fn already() -> Self {
+        Self { changed: false, request_id: None }
+    }
+}

@@ -1,0 +1,162 @@
+"""The lab's own endpoints under /lab: plain JSON, no authentication, 127.0.0.1 only.
+
+They stand for what is outside the AWS API: the console's sign-in page, the Lambda service minting
+credentials, a detector that found something, and the record a test reads.
+"""
+
+import dataclasses
+import json
+import re
+from urllib.parse import parse_qsl, unquote
+
+from .plugin.conditions import parse_instant
+from .plugin.errors import AwsError
+from .plugin.principals import find_role, iam_of
+from .plugin.services.events import seed_finding
+from .plugin.world import now
+from .wire import Response
+
+_INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
+
+
+class Admin:
+    def __init__(self, lab):
+        self.lab = lab
+
+    @staticmethod
+    def wants(request):
+        if request.path.startswith("/lab/"):
+            return True
+        # A signed invocation is an API call like any other and goes through the gateway.
+        return bool(_INVOKE.fullmatch(request.path)) and not request.header("authorization")
+
+    def __call__(self, request):
+        try:
+            invoke = _INVOKE.fullmatch(request.path)
+            if invoke:
+                return invoke_response(self.lab, unquote(invoke[1]), request)
+            route = f"{request.method} {request.path.removeprefix('/lab').rstrip('/')}"
+            handler = _ROUTES.get(route)
+            if handler is None:
+                return _json({"message": f"no such endpoint: {route}"}, 404)
+            body = json.loads(request.body) if request.body else {}
+            query = dict(parse_qsl(request.query))
+            return _json(handler(self.lab, body, query))
+        except AwsError as error:
+            return _json({"code": error.code, "message": error.message}, error.status)
+        except (KeyError, TypeError, ValueError) as error:
+            return _json({"code": "BadRequest", "message": f"{type(error).__name__}: {error}"}, 400)
+
+
+def invoke_response(lab, name, request):
+    """The Invoke API of Lambda: wait for the answer, or accept the event."""
+    payload = json.loads(request.body) if request.body else {}
+    if name.split(":function:")[-1].split(":")[0] not in lab.functions.functions:
+        return _json({"Type": "User", "Message": f"Function not found: {name}"}, 404, [("x-amzn-ErrorType", "ResourceNotFoundException")])
+    if request.header("x-amz-invocation-type") == "Event":
+        request_id = lab.functions.invoke_async(name, payload)
+        return Response(202, [("x-amzn-RequestId", request_id)])
+    invocation = lab.functions.invoke(name, payload)
+    headers = [("x-amzn-RequestId", invocation.request_id), ("X-Amz-Executed-Version", "$LATEST")]
+    if invocation.status == "ok":
+        return _json(invocation.response, 200, headers)
+    return _json(invocation.error, 200, [*headers, ("X-Amz-Function-Error", "Unhandled")])
+
+
+def _json(value, status=200, headers=()):
+    return Response(status, [("Content-Type", "application/json"), *headers], json.dumps(value, default=str).encode())
+
+
+def _since(query):
+    return int(query.get("since", 0))
+
+
+def _register(lab, body, _):
+    return _function(lab, lab.functions.register(**body))
+
+
+def _function(lab, function):
+    return {**dataclasses.asdict(function), "arn": function.arn}
+
+
+def _arm(lab, body, _):
+    return lab.faults.arm(**body).as_dict()
+
+
+def _clear_faults(lab, *_):
+    lab.faults.clear()
+    return {}
+
+
+def _seed(lab, body, _):
+    account, region = body.get("account") or lab.world.account, body.get("region") or lab.world.region
+    lab.detections.seed(account, region, body["finding"])
+    return {"id": body["finding"]["id"]}
+
+
+def _deliver(lab, event, query):
+    account = query.get("account") or lab.world.account
+    region = event.get("region") or lab.world.region
+    if event["source"] == "aws.guardduty" and event["detail-type"] == "GuardDuty Finding":
+        seed_finding(lab, account, region, event["detail"])
+    return {"EventId": lab.bus.deliver(account, region, event)}
+
+
+def _mint(lab, body, _):
+    """A role session as EC2, Lambda or another service would mint it, whatever the trust policy."""
+    role = find_role(body["role_arn"])
+    if role is None:
+        raise AwsError("NoSuchEntity", f"no role {body['role_arn']}", 404)
+    issued = parse_instant(str(body["issued_at"])) if body.get("issued_at") else now()
+    session = lab.sessions.mint(
+        "role",
+        role.account_id,
+        role.name,
+        role.id,
+        issued,
+        int(body.get("seconds") or 43200),
+        name=body["session_name"],
+        instance_arn=body.get("instance_arn") or "",
+    )
+    return _handed_over(session)
+
+
+def _sign_in(lab, body, _):
+    """Console sign-in: a session of the user, refused without a login profile."""
+    user = iam_of(body["account"]).users.get(body["user"])
+    if user is None or not user.password or user.password != body["password"]:
+        raise AwsError("AuthenticationFailed", "Your authentication information is incorrect. Please try again.", 401)
+    session = lab.sessions.mint(
+        "console", body["account"], user.name, user.id, now(), 43200, mfa=bool(body.get("mfa"))
+    )
+    return _handed_over(session)
+
+
+def _handed_over(session):
+    return {
+        "Credentials": {
+            "AccessKeyId": session.access_key,
+            "SecretAccessKey": session.secret,
+            "SessionToken": session.token,
+            "Expiration": session.expires_at.isoformat(),
+        },
+        "IssuedAt": session.issued_at.isoformat(),
+    }
+
+
+_ROUTES = {
+    "GET /calls": lambda lab, _, query: lab.world.calls.since(_since(query)),
+    "GET /calls/count": lambda lab, *_: {"n": len(lab.world.calls)},
+    "GET /invocations": lambda lab, _, query: lab.world.invocations.since(_since(query)),
+    "GET /notifications": lambda lab, _, query: lab.world.notifications.since(_since(query)),
+    "GET /deliveries": lambda lab, _, query: lab.world.deliveries.since(_since(query)),
+    "GET /functions": lambda lab, *_: [_function(lab, f) for f in lab.functions.functions.values()],
+    "POST /functions": _register,
+    "GET /faults": lambda lab, *_: lab.faults.all(),
+    "POST /faults": _arm,
+    "DELETE /faults": _clear_faults,
+    "POST /guardduty/findings": _seed,
+    "POST /events": _deliver,
+    "POST /sessions": _mint,
+    "POST /signin": _sign_in,
+}

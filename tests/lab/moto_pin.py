@@ -1,0 +1,56 @@
+"""moto's version and the private names the lab builds on, checked before anything is served.
+
+The lab leans on internals of moto 5.2.5. Another version may have moved any of them and would
+then fail in the middle of a test, or worse, answer wrongly.
+"""
+
+import importlib
+from importlib.metadata import version
+
+MOTO = "5.2.5"
+
+PRIVATE_NAMES = {
+    "moto.core.parse": ("PROTOCOL_PARSERS",),
+    "moto.core.request": ("Request", "PRESERVED_HEADER_NAMES_ENVIRON_KEY"),
+    "moto.core.routing": ("get_service_router",),
+    "moto.core.serialize": ("get_serializer_class",),
+    "moto.core.utils": ("get_service_model",),
+    "moto.moto_server.werkzeug_app": ("DomainDispatcherApplication", "create_backend_app"),
+    "moto.iam.models": ("iam_backends", "AccessKeyLastUsed", "User.__init__", "Role", "IAMBackend.get_groups_for_user"),
+    "moto.events.models": ("events_backends", "Rule", "EventPattern.get_pattern"),
+    "moto.guardduty.models": ("guardduty_backends",),
+    "moto.kms.models": ("kms_backends", "KmsBackend.get_key_id_from_alias"),
+    "moto.logs.models": ("logs_backends",),
+    "moto.s3.models": ("s3_backends",),
+    "moto.sns.models": ("sns_backends", "SNSBackend.publish"),
+    "moto.sqs.models": ("sqs_backends", "SQSBackend.send_message"),
+    "botocore.auth": ("SigV4Auth._normalize_url_path", "SigV4Auth.canonical_query_string", "S3SigV4Auth"),
+}
+
+
+class WrongMoto(SystemExit):
+    pass
+
+
+def check_moto():
+    found = version("moto")
+    if found != MOTO:
+        raise WrongMoto(f"the lab needs moto {MOTO}, found {found}")
+    missing = [
+        f"{module_name}.{name}"
+        for module_name, names in PRIVATE_NAMES.items()
+        for name in names
+        if not _exists(module_name, name)
+    ]
+    if missing:
+        raise WrongMoto(f"moto {MOTO} does not have what the lab builds on: {', '.join(missing)}")
+
+
+def _exists(module_name, dotted):
+    try:
+        node = importlib.import_module(module_name)
+        for name in dotted.split("."):
+            node = getattr(node, name)
+    except (ImportError, AttributeError):
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""What the lab adds to moto: authentication, IAM evaluation, and the services moto lacks."""

@@ -1,0 +1,57 @@
+"""What one lab process knows beyond moto: its account, its sessions, its records."""
+
+import threading
+import time
+import uuid
+from datetime import datetime, timezone
+
+ACCOUNT = "111122223333"
+REGION = "eu-west-1"
+PARTITION = "aws"
+
+
+def now():
+    return datetime.now(timezone.utc)
+
+
+def iso(instant):
+    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Log:
+    """An append-only list of records numbered from 1."""
+
+    def __init__(self):
+        self._records = []
+        self._lock = threading.Lock()
+
+    def append(self, **fields):
+        with self._lock:
+            record = {"n": len(self._records) + 1, "at": time.time(), **fields}
+            self._records.append(record)
+            return record
+
+    def __len__(self):
+        return len(self._records)
+
+    def since(self, n=0):
+        with self._lock:
+            return list(self._records[n:])
+
+
+class World:
+    def __init__(self):
+        self.account = ACCOUNT
+        self.region = REGION
+        self.admin_key = "AKIALABADMIN" + "0" * 8
+        self.admin_secret = uuid.uuid4().hex
+        self.endpoint = ""
+        self.calls = Log()
+        self.invocations = Log()
+        self.notifications = Log()
+        self.deliveries = Log()
+        # One operation of these services at a time: on AWS each of their writes is atomic.
+        self._locks = {name: threading.RLock() for name in ("s3", "iam", "sts", "dynamodb", "securityhub")}
+
+    def lock_of(self, service):
+        return self._locks.get(service)

@@ -1,0 +1,88 @@
+"""Assembling and serving the lab."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+# moto reads these when it is imported.
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+os.environ["MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS"] = "false"
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+for _name in ("INITIAL_NO_AUTH_ACTION_COUNT", "MOTO_ACCOUNT_ID"):
+    os.environ.pop(_name, None)
+
+from .moto_pin import check_moto  # noqa: E402
+
+check_moto()
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: E402
+
+from .admin import Admin  # noqa: E402
+from .functions import FunctionHost  # noqa: E402
+from .plugin import services  # noqa: E402, F401
+from .plugin.bus import Bus  # noqa: E402
+from .plugin.faults import Faults  # noqa: E402
+from .plugin.gateway import Gateway  # noqa: E402
+from .plugin.principals import Directory  # noqa: E402
+from .plugin.services.bedrock import invoke_with_bearer, is_bearer  # noqa: E402
+from .plugin.services.guardduty import Detections  # noqa: E402
+from .plugin.services.securityhub import Hub  # noqa: E402
+from .plugin.sessions import Sessions  # noqa: E402
+from .plugin.world import World  # noqa: E402
+from .wire import Server  # noqa: E402
+
+
+class LocalAws:
+    """All parts of the lab, each reachable from the others through this object."""
+
+    def __init__(self):
+        self.world = World()
+        self.sessions = Sessions()
+        self.directory = Directory(self.world, self.sessions)
+        self.faults = Faults()
+        self.hub = Hub()
+        self.detections = Detections()
+        self.bus = Bus(self)
+        self.functions = FunctionHost(self)
+        self.gateway = Gateway(self, DomainDispatcherApplication(create_backend_app))
+        self.admin = Admin(self)
+
+    def __call__(self, request):
+        if self.admin.wants(request):
+            return self.admin(request)
+        if is_bearer(request):
+            return invoke_with_bearer(self.gateway, request)
+        return self.gateway(request)
+
+
+def serve(port, ready_file, with_stdin=False):
+    lab = LocalAws()
+    server = Server(lab, port)
+    lab.world.endpoint = server.endpoint
+    server.start()
+    ready = {
+        "endpoint": server.endpoint,
+        "admin": {"key": lab.world.admin_key, "secret": lab.world.admin_secret},
+        "account": lab.world.account,
+        "region": lab.world.region,
+    }
+    if ready_file:
+        # Written aside and renamed, so that whoever waits for the file never reads half of it.
+        aside = Path(f"{ready_file}.partial")
+        aside.write_text(json.dumps(ready))
+        aside.rename(ready_file)
+    print(json.dumps(ready), flush=True)
+    _wait_for_the_end(with_stdin)
+    lab.functions.stop()
+
+
+def _wait_for_the_end(with_stdin):
+    ended = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: ended.set())
+    if with_stdin:
+        threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    ended.wait()

@@ -1,0 +1,12 @@
+"""Deploys the product's own SAM template to the lab, through the APIs of its resources.
+
+Not through a CloudFormation emulation: those skip what they do not know and say CREATE_COMPLETE.
+Here an unknown resource type, property or intrinsic function is an error, and whatever is left
+out is listed with its reason (`resources.WITHOUT_MEANING`, `resources.IGNORED_PROPERTIES`).
+"""
+
+from .deployment import Deployment, deploy
+from .intrinsics import Resolver, TemplateError, intrinsics_in
+from .source import load, translate
+
+__all__ = ["Deployment", "Resolver", "TemplateError", "deploy", "intrinsics_in", "load", "translate"]
