@@ -31,7 +31,9 @@ class Attacker:
             self.lines.append(json.loads(line))
 
     def said(self, credential, event):
-        return next((line for line in list(self.lines) if (line["credential"], line["event"]) == (credential, event)), None)
+        return next(
+            (line for line in list(self.lines) if (line["credential"], line["event"]) == (credential, event)), None
+        )
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class TestSecurityHub:
         both = [{"Value": f["Id"], "Comparison": "EQUALS"} for f in (mine, other)]
 
         def ids(**filters):
-            filters = {name: [dict(zip(("Value", "Comparison"), pair))] for name, pair in filters.items()}
+            filters = {name: [{"Value": pair[0], "Comparison": pair[1]}] for name, pair in filters.items()}
             return [f["Id"] for f in hub.get_findings(Filters={"Id": both, **filters})["Findings"]]
 
         assert ids(RecordState=("ACTIVE", "EQUALS")) == [mine["Id"]]

@@ -22,7 +22,9 @@ class Double:
         self.name = seed.unique("fn")
         self.group = f"/lab/{self.name}"
         queue_arn = f"arn:aws:sqs:{lab.region}:{lab.account}:{self.name}"
-        logs = [policies.allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"arn:aws:logs:*:*:log-group:{self.group}:*")]
+        logs = [
+            policies.allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"arn:aws:logs:*:*:log-group:{self.group}:*")
+        ]
         document = policies.document(policies.allow(list(allowed)), policies.allow("sqs:SendMessage", queue_arn), *logs)
         self.role = seed.role(lab, trust=policies.trust(service="lambda.amazonaws.com"), policy=document)
         self.queue = lab.client("sqs").create_queue(QueueName=self.name)["QueueUrl"]
@@ -44,9 +46,7 @@ class Double:
 
     def attempts(self, request_id, count):
         """The recorded attempts of an event, once there are this many."""
-        return self.lab.wait_for(
-            lambda: len(found := self.lab.invocations(request_id=request_id)) >= count and found
-        )
+        return self.lab.wait_for(lambda: len(found := self.lab.invocations(request_id=request_id)) >= count and found)
 
     def failures(self):
         received = self.lab.client("sqs").receive_message(QueueUrl=self.queue).get("Messages", [])
@@ -233,6 +233,20 @@ class TestFaults:
         names = [seed.unique("fault") for _ in range(3)]
         answer, _ = double.run(LIST_USERS, *users(*names))
         assert answer["results"] == ["ok", "Throttling", "Throttling", "ok"]
+
+    def test_fault_may_be_any_error(self, lab, double):
+        order = {"code": "EntityTemporarilyUnmodifiable", "status": 409}
+        lab.fault(double.name, at_call=1, kind="error", **order)
+        assert double.run(LIST_USERS, LIST_USERS)[0]["results"] == ["EntityTemporarilyUnmodifiable", "ok"]
+
+    def test_calls_at_once_before_the_crash_are_all_carried_out_and_none_after(self, lab, double):
+        """Five calls in parallel, a crash at the third: three users exist, whichever they are."""
+        names = [seed.unique("burst") for _ in range(5)]
+        double.run(LIST_USERS)
+        lab.fault(double.name, at_call=3, kind="crash_after")
+        _, error = double.run({"together": users(*names)})
+        assert error == "Unhandled"
+        assert sum(exists(lab, name) for name in names) == 3
 
     def test_fault_beyond_the_last_call_does_not_fire(self, lab, double):
         lab.fault(double.name, at_call=9, kind="crash_after")

@@ -5,6 +5,7 @@ import urllib.parse
 
 import pytest
 from lab import policies, seed
+from lab.client import Lab
 from lab_assertions import refused
 
 PADDED = {"Version": "2012-10-17", "Statement": [policies.deny("s3:*", "arn:aws:s3:::" + "x" * 1900)]}
@@ -124,13 +125,16 @@ def test_unique_ids_have_their_prefixes(lab):
     assert seed.role(lab).id.startswith("AROA")
 
 
-def test_the_demos_account(lab):
-    account = seed.account(lab)
-    iam = lab.client("iam")
-    keys = iam.list_access_keys(UserName="svc-build")["AccessKeyMetadata"]
-    assert [k["Status"] for k in keys] == ["Active", "Active"]
-    profiles = iam.list_instance_profiles_for_role(RoleName="app-server")["InstanceProfiles"]
-    assert profiles[0]["Path"] == "/apps/"
-    assert lab.client("sts", account.human_session).get_caller_identity()["UserId"].endswith(":alice@example.com")
-    assert lab.client("iam").get_login_profile(UserName="svc-build")
-    assert lab.bedrock(account.svc_build.bedrock_key)[0] == 200
+def test_the_demos_account():
+    """In a lab of its own: its names are fixed."""
+    with Lab() as lab:
+        account = seed.account(lab)
+        iam = lab.client("iam")
+        keys = iam.list_access_keys(UserName="svc-build")["AccessKeyMetadata"]
+        assert [k["Status"] for k in keys] == ["Active", "Active"]
+        profiles = iam.list_instance_profiles_for_role(RoleName="app-server")["InstanceProfiles"]
+        assert profiles[0]["Path"] == "/apps/"
+        human = lab.client("sts", account.human_session).get_caller_identity()
+        assert human["UserId"].endswith(":alice@example.com")
+        assert iam.get_login_profile(UserName="svc-build")
+        assert lab.bedrock(account.svc_build.bedrock_key)[0] == 200

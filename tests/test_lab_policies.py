@@ -148,7 +148,9 @@ def test_quarantine_v3_stops_fraud_and_leaves_much_else(lab):
     victim = seed.user(lab)
     lab.client("iam").attach_user_policy(UserName=victim.name, PolicyArn=QUARANTINE)
     refused("AccessDenied", lab.client("iam", victim.key).create_user, UserName=seed.unique("x"))
-    refused("UnauthorizedOperation", lab.client("ec2", victim.key).run_instances, ImageId="ami-1", MinCount=1, MaxCount=1)
+    refused(
+        "UnauthorizedOperation", lab.client("ec2", victim.key).run_instances, ImageId="ami-1", MinCount=1, MaxCount=1
+    )
     lab.client("sns", victim.key).list_topics()
 
 

@@ -114,7 +114,9 @@ def test_missing_object_is_404_only_for_who_may_list(lab, bucket):
 
 def test_listing_is_limited_to_the_granted_prefix(lab, bucket):
     prefix = {"StringLike": {"s3:prefix": "cases/*"}}
-    reader = seed.user(lab, policy=policies.document(policies.allow("s3:ListBucket", f"arn:aws:s3:::{bucket}", **prefix)))
+    reader = seed.user(
+        lab, policy=policies.document(policies.allow("s3:ListBucket", f"arn:aws:s3:::{bucket}", **prefix))
+    )
     s3 = lab.client("s3", reader.key)
     s3.list_objects_v2(Bucket=bucket, Prefix="cases/IR-1/")
     refused("AccessDenied", s3.list_objects_v2, Bucket=bucket, Prefix="targets/")
@@ -137,7 +139,9 @@ def test_kms_grant_through_s3_alone(lab, bucket, key_arn):
     mark = lab.mark()
     lab.client("s3", user.key).put_object(Bucket=bucket, Key="k", Body=b"x")
     refused("AccessDeniedException", lab.client("kms", user.key).generate_data_key, KeyId=key_arn, KeySpec="AES_256")
-    actions = [(c["service"], c["action"], c["resource"]) for c in lab.calls(mark, principal=user.arn, decision="allow")]
+    actions = [
+        (c["service"], c["action"], c["resource"]) for c in lab.calls(mark, principal=user.arn, decision="allow")
+    ]
     assert actions == [("s3", "PutObject", f"arn:aws:s3:::{bucket}/k"), ("kms", "GenerateDataKey", key_arn)]
 
 

@@ -79,6 +79,13 @@ impl Plan {
         })
     }
 
+    /// Puts the step as it was carried out in the place of the step as it was planned.
+    pub fn put_as_done(&mut self, planned: &Step, done: &Step) {
+        for step in self.then.iter_mut().flat_map(|stage| &mut stage.steps).filter(|step| *step == planned) {
+            step.clone_from(done);
+        }
+    }
+
     /// This plan with the steps of `fresh` it lacks: what a case taken up again still has to do. A revocation with a
     /// later cut-off replaces the earlier one.
     #[must_use]
@@ -92,7 +99,8 @@ impl Plan {
             }
         }
         for stage in &fresh.then {
-            let missing: Vec<_> = stage.steps.iter().filter(|step| !self.steps().any(|known| known == *step)).cloned().collect();
+            let missing: Vec<_> =
+                stage.steps.iter().filter(|step| !self.steps().any(|known| known.is_same_change(step))).cloned().collect();
             match self.then.iter_mut().find(|known| known.name == stage.name) {
                 Some(known) => known.steps.extend(missing),
                 None if missing.is_empty() => {}

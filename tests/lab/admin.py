@@ -52,7 +52,11 @@ def invoke_response(lab, name, request):
     """The Invoke API of Lambda: wait for the answer, or accept the event."""
     payload = json.loads(request.body) if request.body else {}
     if name.split(":function:")[-1].split(":")[0] not in lab.functions.functions:
-        return _json({"Type": "User", "Message": f"Function not found: {name}"}, 404, [("x-amzn-ErrorType", "ResourceNotFoundException")])
+        return _json(
+            {"Type": "User", "Message": f"Function not found: {name}"},
+            404,
+            [("x-amzn-ErrorType", "ResourceNotFoundException")],
+        )
     if request.header("x-amz-invocation-type") == "Event":
         request_id = lab.functions.invoke_async(name, payload)
         return Response(202, [("x-amzn-RequestId", request_id)])
@@ -126,9 +130,7 @@ def _sign_in(lab, body, _):
     user = iam_of(body["account"]).users.get(body["user"])
     if user is None or not user.password or user.password != body["password"]:
         raise AwsError("AuthenticationFailed", "Your authentication information is incorrect. Please try again.", 401)
-    session = lab.sessions.mint(
-        "console", body["account"], user.name, user.id, now(), 43200, mfa=bool(body.get("mfa"))
-    )
+    session = lab.sessions.mint("console", body["account"], user.name, user.id, now(), 43200, mfa=bool(body.get("mfa")))
     return _handed_over(session)
 
 

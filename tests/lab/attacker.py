@@ -109,18 +109,17 @@ def main(arguments=None):
     parser.add_argument("--credential", action="append", default=[], metavar="NAME=KEY:SECRET[:TOKEN]")
     parser.add_argument("--bedrock", action="append", default=[], metavar="NAME=API_KEY")
     options = parser.parse_args(arguments)
-    until = time.monotonic() + options.seconds
     loot = [(text.split("=", 1), Signed) for text in options.credential]
     loot += [(text.split("=", 1), Bedrock) for text in options.bedrock]
     if not loot:
         parser.error("an attacker needs at least one credential")
-    outcomes = []
-    threads = []
-    for (name, text), kind in loot:
-        weapon = kind(options.endpoint, options.region, text)
-        thread = threading.Thread(target=lambda n=name, w=weapon: outcomes.append(attack(n, w, until)))
+    armed = [(name, kind(options.endpoint, options.region, text)) for (name, text), kind in loot]
+    until, outcomes = time.monotonic() + options.seconds, []
+    threads = [
+        threading.Thread(target=lambda n=name, w=weapon: outcomes.append(attack(n, w, until))) for name, weapon in armed
+    ]
+    for thread in threads:
         thread.start()
-        threads.append(thread)
     for thread in threads:
         thread.join()
     return 0 if all(outcomes) and len(outcomes) == len(loot) else 1

@@ -219,8 +219,9 @@ class Lab:
             raise LabRefused(status, body)
         return headers["x-amzn-RequestId"]
 
-    def fault(self, function, at_call, kind, times=1, action=""):
-        body = {"function": function, "at_call": at_call, "kind": kind, "times": times, "action": action}
+    def fault(self, function, at_call, kind, **options):
+        """Order a fault; options are times, action, and code and status for the kind "error"."""
+        body = {"function": function, "at_call": at_call, "kind": kind, **options}
         return self._ask("POST", "/lab/faults", body)
 
     def faults(self):

@@ -2,7 +2,7 @@
 
 Speaks the Runtime API itself. The event (or its `detail`) carries `script`, a list of steps:
 {"call": [service, operation, arguments]}, {"print": text}, {"fail": message}, {"exit": code},
-{"pause": seconds}. The answer is the outcome of each step and the process id.
+{"pause": seconds}, {"together": [steps]}. The answer is the outcome of each step and the process id.
 """
 
 import json
@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -48,6 +49,9 @@ def carry_out(step):
         raise Scripted(argument)
     elif kind == "exit":
         os._exit(argument)
+    elif kind == "together":
+        with ThreadPoolExecutor(len(argument)) as pool:
+            return list(pool.map(carry_out, argument))
     elif kind == "pause":
         time.sleep(argument)
     return kind
@@ -69,7 +73,9 @@ def serve():
         script = event.get("script") or (event.get("detail") or {}).get("script") or []
         try:
             results = [carry_out(step) for step in script]
-            post(f"/invocation/{request_id}/response", {"results": results, "pid": os.getpid(), "request_id": request_id})
+            post(
+                f"/invocation/{request_id}/response", {"results": results, "pid": os.getpid(), "request_id": request_id}
+            )
         except Scripted as error:
             post(f"/invocation/{request_id}/error", {"errorType": "Scripted", "errorMessage": str(error)})
 

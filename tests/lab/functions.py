@@ -1,17 +1,12 @@
 """The function host: what Lambda does around a handler.
 
-AWS behaviour: Lambda Developer Guide, "Lambda execution environment lifecycle", "Asynchronous
-invocation" (two more tries on error with the same request id, then the on-failure destination),
-"Defined runtime environment variables". Each execution environment is a local process with its own
-Runtime API (`runtime_api`) and its own session of the function's role; it serves one event at a
-time, is reused while it lives, and is thrown away when it crashes or runs out of time.
+AWS behaviour: Lambda Developer Guide, "Asynchronous invocation" (two more tries on error with the
+same request id, then the on-failure destination) and "Lambda execution environment lifecycle": an
+environment (`instance`) has its own session of the function's role, is reused while it lives, and is
+thrown away when it crashes or runs out of time.
 """
 
 import json
-import os
-import queue
-import signal
-import subprocess
 import threading
 import time
 import uuid
@@ -20,12 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from .client import client_for
-from .logs import LogShipper
+from .instance import Instance
 from .plugin import access
 from .plugin.faults import InFlight
 from .plugin.operation import Operation
 from .plugin.services.sts import mint_role_session
-from .runtime_api import RuntimeApi
 
 _INIT_SECONDS = 10
 _MOST_INSTANCES = 25
@@ -70,6 +64,8 @@ class Invocation:
     response: object = None
     error: object = None
     logs: list = field(default_factory=list)
+    doomed: bool = False
+    """A fault has ordered the crash: nothing more of this attempt is carried out."""
     calls: InFlight = field(default_factory=InFlight)
     deadline_ms: int = 0
     done: threading.Event = field(default_factory=threading.Event)
@@ -79,126 +75,6 @@ class Invocation:
         if not self.done.is_set():
             self.status, self.response, self.error = status, response, error
             self.done.set()
-
-
-class Instance:
-    """One execution environment: a process, its Runtime API, its credentials."""
-
-    def __init__(self, host, function):
-        self.host = host
-        self.function = function
-        self.session = host.mint(function)
-        self.current = None
-        self.last = None
-        self.alive = True
-        self.ready = threading.Event()
-        self.stream = f"{time.strftime('%Y/%m/%d')}/[$LATEST]{uuid.uuid4().hex}"
-        self.early_logs = []
-        self.init_error = None
-        self._inbox = queue.Queue()
-        self.api = RuntimeApi(self)
-        self.shipper = LogShipper(host.lab, function, self.stream)
-        self.process = subprocess.Popen(
-            function.command,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        threading.Thread(target=self._read_output, daemon=True).start()
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def _environment(self):
-        function = self.function
-        inherited = {k: os.environ[k] for k in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH") if k in os.environ}
-        return {
-            **inherited,
-            "LANG": "en_US.UTF-8",
-            "TZ": ":UTC",
-            "LAMBDA_TASK_ROOT": os.path.dirname(os.path.abspath(function.command[0])),
-            "LAMBDA_RUNTIME_DIR": "/var/runtime",
-            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.api.port}",
-            "AWS_LAMBDA_FUNCTION_NAME": function.name,
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
-            "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
-            "AWS_LAMBDA_LOG_STREAM_NAME": self.stream,
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_EXECUTION_ENV": "AWS_Lambda_provided.al2023",
-            "_HANDLER": "bootstrap",
-            "AWS_REGION": function.region,
-            "AWS_DEFAULT_REGION": function.region,
-            "AWS_ACCESS_KEY_ID": self.session.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.session.secret,
-            "AWS_SESSION_TOKEN": self.session.token,
-            "AWS_ENDPOINT_URL": self.host.lab.world.endpoint,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            **function.environment,
-        }
-
-    def _read_output(self):
-        for line in iter(self.process.stdout.readline, b""):
-            text = line.decode("utf-8", "replace").rstrip("\n")
-            owner = self.current or self.last
-            (owner.logs if owner else self.early_logs).append(text)
-            self.shipper.line(text)
-        self.shipper.close()
-
-    def _watch(self):
-        code = self.process.wait()
-        self.alive = False
-        self.ready.set()
-        self._inbox.put(None)
-        self.api.close()
-        current = self.current
-        if current is not None:
-            reason = f"signal: {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-            current.finish("crashed", error={"errorType": "Runtime.ExitError", "errorMessage": f"RequestId: {current.request_id} Error: Runtime exited with error: {reason}"})
-        self.host.forget(self)
-
-    # --- called by the Runtime API ---
-
-    def next_event(self):
-        """Block until there is work; None when the environment is being thrown away."""
-        self.ready.set()
-        return self._inbox.get()
-
-    def respond(self, request_id, body):
-        self._complete(request_id, "ok", response=_parsed(body))
-
-    def fail(self, request_id, body):
-        self._complete(request_id, "error", error=_parsed(body))
-
-    def fail_init(self, body):
-        self.init_error = _parsed(body)
-        self.kill()
-
-    def _complete(self, request_id, status, **outcome):
-        current = self.current
-        if current is not None and current.request_id == request_id:
-            self.last = current
-            self.current = None
-            current.finish(status, **outcome)
-
-    # --- called by the host ---
-
-    def assign(self, invocation):
-        invocation.instance = self
-        invocation.deadline_ms = int((time.time() + self.function.timeout) * 1000)
-        self.current = invocation
-        self.host.lab.faults.begin(invocation)
-        if not self.alive:
-            invocation.finish("crashed", error={"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited"})
-        self._inbox.put(invocation)
-
-    def kill(self):
-        """SIGKILL to the whole process group, and wait until it is gone."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
 
 
 class FunctionHost:
@@ -240,15 +116,15 @@ class FunctionHost:
         try:
             instance, invocation.cold = self._take(function)
         except Exception as error:
-            failure = getattr(error, "args", [str(error)])[0]
-            failure = failure if isinstance(failure, dict) else {"errorType": "Runtime.InitError", "errorMessage": str(failure)}
-            invocation.finish("error", error=failure)
+            stated = error.args[0] if isinstance(error, InitFailed) else None
+            invocation.finish("error", error=stated or {"errorType": "Runtime.InitError", "errorMessage": str(error)})
             return self._record(invocation)
         if invocation.cold:
             invocation.logs.extend(instance.early_logs)
         instance.assign(invocation)
         if not invocation.done.wait(function.timeout):
-            invocation.finish("timeout", error={"errorType": "Sandbox.Timedout", "errorMessage": f"RequestId: {invocation.request_id} Error: Task timed out after {function.timeout:.2f} seconds"})
+            message = f"RequestId: {invocation.request_id} Error: Task timed out after {function.timeout:.2f} seconds"
+            invocation.finish("timeout", error={"errorType": "Sandbox.Timedout", "errorMessage": message})
             instance.kill()
         if invocation.status in ("ok", "error"):
             self._give_back(instance)
@@ -347,7 +223,9 @@ class FunctionHost:
         ready = instance.ready.wait(_INIT_SECONDS)
         if not ready or not instance.alive:
             instance.kill()
-            raise InitFailed(instance.init_error or {"errorType": "Runtime.ExitError", "errorMessage": "Error: Runtime exited during initialisation: " + " | ".join(instance.early_logs[-5:])})
+            last_words = " | ".join(instance.early_logs[-5:])
+            message = f"Error: Runtime exited during initialisation: {last_words}"
+            raise InitFailed(instance.init_error or {"errorType": "Runtime.ExitError", "errorMessage": message})
         return instance, True
 
     def _give_back(self, instance):
@@ -383,10 +261,3 @@ def _bare(name):
     if name.startswith("arn:"):
         name = name.split(":function:")[-1]
     return name.split(":")[0]
-
-
-def _parsed(body):
-    try:
-        return json.loads(body)
-    except ValueError:
-        return body.decode("utf-8", "replace")

@@ -21,6 +21,7 @@ check_moto()
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: E402
 
 from .admin import Admin  # noqa: E402
+from .client import client_for  # noqa: E402
 from .functions import FunctionHost  # noqa: E402
 from .plugin import services  # noqa: E402, F401
 from .plugin.bus import Bus  # noqa: E402
@@ -31,7 +32,7 @@ from .plugin.services.bedrock import invoke_with_bearer, is_bearer  # noqa: E402
 from .plugin.services.guardduty import Detections  # noqa: E402
 from .plugin.services.securityhub import Hub  # noqa: E402
 from .plugin.sessions import Sessions  # noqa: E402
-from .plugin.world import World  # noqa: E402
+from .plugin.world import Log, World  # noqa: E402
 from .wire import Server  # noqa: E402
 
 
@@ -63,6 +64,7 @@ def serve(port, ready_file, with_stdin=False):
     server = Server(lab, port)
     lab.world.endpoint = server.endpoint
     server.start()
+    _warm(lab)
     ready = {
         "endpoint": server.endpoint,
         "admin": {"key": lab.world.admin_key, "secret": lab.world.admin_secret},
@@ -77,6 +79,23 @@ def serve(port, ready_file, with_stdin=False):
     print(json.dumps(ready), flush=True)
     _wait_for_the_end(with_stdin)
     lab.functions.stop()
+
+
+# One read of every service a responder calls: moto imports a service and its model when first asked, which
+# takes up to a quarter of a second and would look like slowness of whoever asks first.
+_FIRST_READS = (
+    ("sts", "get_caller_identity"), ("iam", "list_users"), ("s3", "list_buckets"), ("securityhub", "get_findings"),
+    ("guardduty", "list_detectors"), ("events", "list_rules"), ("sns", "list_topics"), ("sqs", "list_queues"),
+    ("logs", "describe_log_groups"), ("kms", "list_keys"),
+)  # fmt: skip
+
+
+def _warm(lab):
+    world = lab.world
+    for service, operation in _FIRST_READS:
+        client = client_for(world.endpoint, service, world.region, (world.admin_key, world.admin_secret))
+        getattr(client, operation)()
+    world.calls = Log()
 
 
 def _wait_for_the_end(with_stdin):

@@ -65,9 +65,11 @@ impl Intercept for CallLog {
         "CallLog"
     }
 
-    fn read_before_execution(
+    /// The first hook at which the operation is known; nothing has been awaited before it.
+    fn read_before_serialization(
         &self,
         _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let operation = config.load::<Metadata>().map_or_else(String::new, |metadata| metadata.name().to_owned());

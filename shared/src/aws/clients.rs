@@ -62,3 +62,10 @@ impl Clients {
         }
     }
 }
+
+/// An S3 client that is not part of an invocation, for the command line.
+#[cfg(feature = "s3")]
+#[must_use]
+pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+    aws_sdk_s3::Client::new(config)
+}

@@ -6,5 +6,8 @@ mod fault;
 
 pub use calls::CallLog;
 #[cfg(feature = "identity")]
-pub use clients::{Clients, load_config};
+pub use clients::Clients;
+pub use clients::load_config;
+#[cfg(feature = "s3")]
+pub use clients::s3;
 pub use fault::{Fault, FaultClass};

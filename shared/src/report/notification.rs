@@ -6,6 +6,7 @@ use super::answer::TargetResult;
 use super::links::links;
 use crate::containment::{Decision, Verdict};
 use crate::finding::{Finding, Target};
+use crate::id::AccessKeyId;
 use crate::outcome::{Outcome, Status};
 use crate::plan::Plan;
 use crate::text::printable;
@@ -75,6 +76,9 @@ pub fn notification(told: Told<'_>) -> Notification {
     line(&format!("  {} {}", result.target.kind.as_str().replace('_', " "), result.target.arn));
     if let Some(id) = &result.target.id {
         line(&format!("  Unique id {id}"));
+    }
+    if let Some(key) = key(told.target) {
+        line(&format!("  Access key {key}"));
     }
     if let Some(ruling) = &decision.ruling {
         line(&format!("  Guardrails: {} by rule {}", ruling.mode.as_str(), ruling.rule));
@@ -194,6 +198,17 @@ fn next(told: Told<'_>) -> Vec<String> {
         lines.push("Find out how the credentials leaked before anything is released.".to_owned());
     }
     lines
+}
+
+/// The key the finding names; prints redacted.
+fn key(target: &Target) -> Option<&AccessKeyId> {
+    match target {
+        Target::User(user) => user.key.as_ref(),
+        Target::RoleSession(session) => session.key.as_ref(),
+        Target::AccessKey { key } => Some(key),
+        Target::Root { key } => key.as_ref(),
+        Target::Elsewhere(_) | Target::Resource { .. } => None,
+    }
 }
 
 /// `user/svc-build` of an ARN; a label as it is.

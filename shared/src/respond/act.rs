@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::Delivery;
-use crate::aws::FaultClass;
+use crate::aws::Fault;
 use crate::case::store::Remembered;
 use crate::outcome::{Status, StepReport};
 use crate::plan::Cut;
@@ -13,6 +13,8 @@ use crate::step::Step;
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
     pub(super) step: Step,
+    /// The step as it was carried out, where the plan could not know.
+    pub(super) as_done: Option<Step>,
     pub(super) report: StepReport,
     /// Whether it failed in a way a retry could mend.
     pub(super) retryable: bool,
@@ -37,19 +39,20 @@ impl Delivery<'_> {
         let started_ms = self.elapsed_ms();
         let applied = step.apply(&self.function.clients.iam).await;
         let took_ms = self.elapsed_ms() - started_ms;
-        let (status, request_id, retryable) = match applied {
-            Ok(applied) if applied.changed => (Status::Done, applied.request_id, false),
-            Ok(applied) => (Status::Already, applied.request_id, false),
-            Err(fault) => (Status::Failed(fault.to_string()), None, fault.class == FaultClass::Retryable),
+        let retryable = applied.as_ref().is_err_and(Fault::is_retryable);
+        let (status, request_id, as_done) = match applied {
+            Ok(applied) if applied.changed => (Status::Done, applied.request_id, applied.as_done),
+            Ok(applied) => (Status::Already, applied.request_id, applied.as_done),
+            Err(fault) => (Status::Failed(fault.to_string()), None, None),
         };
         let report = StepReport {
             step: step.name().to_owned(),
-            on: step.on(),
+            on: as_done.as_ref().unwrap_or(step).on(),
             status,
             started_ms,
             took_ms,
             request_ids: request_id.into_iter().collect(),
         };
-        Attempt { step: step.clone(), report, retryable }
+        Attempt { step: step.clone(), as_done, report, retryable }
     }
 }

@@ -97,7 +97,12 @@ impl Delivery<'_> {
         self.report(work, result, &etag, &attempts).await
     }
 
+    /// Records what became of the steps, and puts them into the plan as they were carried out: what is undone later
+    /// is what was done.
     async fn record(&self, work: &mut Work, attempts: &[Attempt]) -> Result<(), Retry> {
+        for (planned, done) in attempts.iter().filter_map(|attempt| Some((&attempt.step, attempt.as_done.as_ref()?))) {
+            work.case.plan.put_as_done(planned, done);
+        }
         let steps: Vec<_> = attempts
             .iter()
             .map(|attempt| json!({ "step": attempt.step, "command": attempt.step.command(), "result": attempt.report }))
@@ -145,7 +150,7 @@ impl Delivery<'_> {
             etag = remembered.etag().clone();
             attempts.extend(cuts);
             let again = self.carry_out(&remembered).await;
-            attempts.extend(again.into_iter().filter(|attempt| missing.steps().any(|step| *step == attempt.step)));
+            attempts.extend(again.into_iter().filter(|attempt| missing.steps().any(|step| step.is_same_change(&attempt.step))));
             self.record(work, attempts).await?;
         }
         Ok(etag)

@@ -23,6 +23,9 @@ pub struct AttachQuarantineMarker {
     pub user: PrincipalName,
     /// The partition whose policies to use.
     pub partition: Partition,
+    /// The policy that was attached; unknown until it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<String>,
 }
 
 impl AttachQuarantineMarker {
@@ -31,7 +34,8 @@ impl AttachQuarantineMarker {
     }
 
     fn line(&self, verb: &str) -> String {
-        format!("aws iam {verb} --user-name {} --policy-arn {}", shell_word(self.user.as_str()), self.arn(QUARANTINE_POLICIES[0]))
+        let policy = self.policy.as_deref().unwrap_or(QUARANTINE_POLICIES[0]);
+        format!("aws iam {verb} --user-name {} --policy-arn {}", shell_word(self.user.as_str()), shell_word(&self.arn(policy)))
     }
 }
 
@@ -39,7 +43,10 @@ impl Change for AttachQuarantineMarker {
     const NAME: &'static str = "attach_quarantine_marker";
 
     fn on(&self) -> String {
-        format!("user/{}", self.user)
+        match &self.policy {
+            Some(policy) => format!("user/{} {policy}", self.user),
+            None => format!("user/{}", self.user),
+        }
     }
 
     fn permissions(&self) -> &'static [&'static str] {
@@ -51,7 +58,7 @@ impl Change for AttachQuarantineMarker {
     }
 
     fn undo(&self) -> Undo {
-        Undo::by(self.line("detach-user-policy")).noting("the case's ledger names the version that was attached")
+        Undo::by(self.line("detach-user-policy"))
     }
 }
 
@@ -61,7 +68,10 @@ impl AttachQuarantineMarker {
         let mut missing = None;
         for policy in QUARANTINE_POLICIES {
             match iam.attach_user_policy().user_name(self.user.as_str()).policy_arn(self.arn(policy)).send().await {
-                Ok(output) => return Ok(super::Applied::changed(&output)),
+                Ok(output) => {
+                    let done = Self { policy: Some(policy.to_owned()), ..self.clone() };
+                    return Ok(super::Applied { as_done: Some(done.into()), ..super::Applied::changed(&output) });
+                }
                 Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_entity_exception()) => {
                     missing = Some(error.into());
                 }

@@ -135,6 +135,17 @@ steps! {
     AttachQuarantineMarker,
 }
 
+impl Step {
+    /// Whether both make the same change; a marker is the same whichever version of the policy it names.
+    #[must_use]
+    pub fn is_same_change(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::AttachQuarantineMarker(step), Self::AttachQuarantineMarker(other)) => step.user == other.user,
+            _ => self == other,
+        }
+    }
+}
+
 /// AWS's answer to a step.
 #[cfg(feature = "iam")]
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,15 +154,17 @@ pub struct Applied {
     pub changed: bool,
     /// AWS's request id of the write.
     pub request_id: Option<String>,
+    /// The step as it was carried out, where that was not known before.
+    pub as_done: Option<Step>,
 }
 
 #[cfg(feature = "iam")]
 impl Applied {
     fn changed(output: &impl aws_sdk_iam::operation::RequestId) -> Self {
-        Self { changed: true, request_id: output.request_id().map(str::to_owned) }
+        Self { changed: true, request_id: output.request_id().map(str::to_owned), as_done: None }
     }
 
     fn already() -> Self {
-        Self { changed: false, request_id: None }
+        Self { changed: false, request_id: None, as_done: None }
     }
 }

@@ -113,5 +113,9 @@ def _session_limit(principal, operation):
 def service_principal(name, account):
     """An AWS service acting for itself, as Lambda does when it assumes a function's role."""
     principal = Principal("service", account, name, name)
-    principal.context = {"aws:principaltype": "Service", "aws:principalisawsservice": "true"}
+    principal.context = {
+        "aws:principaltype": "Service",
+        "aws:principalisawsservice": "true",
+        "aws:sourceaccount": account,
+    }
     return principal

@@ -73,7 +73,9 @@ class Bus:
                 error = f"{type(failure).__name__}: {failure}"
                 if attempt < attempts:
                     time.sleep(_BACK_OFF_SECONDS * 2 ** (attempt - 1))
-        self._record(envelope, rule, target, self._bury(account, region, rule, target, envelope, error), attempts, error)
+        self._record(
+            envelope, rule, target, self._bury(account, region, rule, target, envelope, error), attempts, error
+        )
 
     def _record(self, envelope, rule, target, status, attempts, error):
         self.world.deliveries.append(
@@ -88,7 +90,9 @@ class Bus:
         elif service == "sns":
             publish_as_service(self.world, arn.split(":")[4], arn.split(":")[3], arn, payload)
         elif service == "sqs":
-            self.send_to_queue(arn, json.dumps(payload), group=(target.get("SqsParameters") or {}).get("MessageGroupId"))
+            self.send_to_queue(
+                arn, json.dumps(payload), group=(target.get("SqsParameters") or {}).get("MessageGroupId")
+            )
         elif service == "events" and ":event-bus/" in arn:
             self.deliver(arn.split(":")[4], arn.split(":")[3], envelope, arn.rsplit("/", 1)[-1])
         elif service == "logs":

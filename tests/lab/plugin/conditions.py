@@ -11,6 +11,8 @@ import functools
 import ipaddress
 from datetime import datetime, timezone
 
+from .wildcards import glob_matches, substitute
+
 
 class UnknownOperator(Exception):
     """A condition operator the lab does not know; evaluating it wrongly would be worse."""
@@ -19,9 +21,7 @@ class UnknownOperator(Exception):
 def condition_holds(block, context):
     """True when every operator of the block holds. Context keys are lower-case."""
     return all(
-        _key_holds(operator, key, wanted, context)
-        for operator, keys in block.items()
-        for key, wanted in keys.items()
+        _key_holds(operator, key, wanted, context) for operator, keys in block.items() for key, wanted in keys.items()
     )
 
 
@@ -63,13 +63,9 @@ def _dissect(operator):
 
 
 def _expand(wanted, context, base):
-    from .policy import substitute
-
     texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in wanted]
     wild = base in ("StringLike", "StringNotLike") or base.startswith("Arn")
-    expanded = [
-        substitute(text, context, escape_wildcards=wild) if "${" in text else text for text in texts
-    ]
+    expanded = [substitute(text, context, escape_wildcards=wild) if "${" in text else text for text in texts]
     return [text for text in expanded if text is not None]
 
 
@@ -82,19 +78,15 @@ def _equals_ignoring_case(value, wanted):
 
 
 def _like(value, wanted):
-    from .policy import glob_matches
-
     return glob_matches(wanted, value)
 
 
 def _arn_like(value, wanted):
     """Each of the six colon-separated parts is matched on its own."""
-    from .policy import glob_matches
-
     value_parts, wanted_parts = value.split(":", 5), wanted.split(":", 5)
     if len(value_parts) != 6 or len(wanted_parts) != 6:
         return wanted == "*"
-    return all(glob_matches(w, v) for w, v in zip(wanted_parts, value_parts))
+    return all(glob_matches(w, v) for w, v in zip(wanted_parts, value_parts, strict=True))
 
 
 def _number(compare):

@@ -102,7 +102,11 @@ def _sqs(operation, account):
         return None, (), {}
     name = (operation.params.get("QueueUrl") or "").rsplit("/", 1)[-1]
     queue = sqs_backends[account][operation.region].queues.get(name)
-    return getattr(queue, "kms_master_key_id", None) if queue else None, actions, {"aws:sqs:arn": getattr(queue, "queue_arn", "")}
+    return (
+        getattr(queue, "kms_master_key_id", None) if queue else None,
+        actions,
+        {"aws:sqs:arn": getattr(queue, "queue_arn", "")},
+    )
 
 
 def with_bucket_default(operation, request):

@@ -6,11 +6,11 @@ is carried out. What a retry then finds is the state after exactly k calls.
 """
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from .errors import refusal
+from .errors import AwsError, refusal
 
-KINDS = ("crash_after", "throttle", "internal_error", "access_denied", "garbage")
+KINDS = ("crash_after", "throttle", "internal_error", "access_denied", "garbage", "error")
 _ERRORS = {"throttle": "throttled", "internal_error": "internal", "access_denied": "denied"}
 _DEADLINE = 5.0
 
@@ -23,19 +23,17 @@ class Fault:
     times: int = 1
     action: str = ""
     """Count only calls of this action ("iam:PutUserPolicy"); all calls when empty."""
+    code: str = ""
+    """For the kind "error": which one, such as EntityTemporarilyUnmodifiable."""
+    status: int = 400
     seen: int = 0
     fired: int = 0
     invocation: object = None
-    dead: threading.Event = field(default_factory=threading.Event)
 
     def as_dict(self):
-        names = ("function", "at_call", "kind", "times", "action", "seen", "fired")
+        names = ("function", "at_call", "kind", "times", "action", "code", "status", "seen", "fired")
         bound = self.invocation.request_id if self.invocation else None
         return {**{name: getattr(self, name) for name in names}, "request_id": bound}
-
-
-class Crash(Exception):
-    """Raised where a call's process is to die instead of being answered."""
 
 
 class Faults:
@@ -43,10 +41,12 @@ class Faults:
         self._armed = []
         self._lock = threading.Lock()
 
-    def arm(self, function, at_call, kind, times=1, action=""):
+    def arm(self, function, at_call, kind, times=1, action="", code="", status=400):
         if kind not in KINDS:
             raise ValueError(f"unknown fault kind {kind!r}; one of {', '.join(KINDS)}")
-        fault = Fault(function, int(at_call), kind, int(times), action)
+        if kind == "error" and not code:
+            raise ValueError("a fault of kind error needs a code")
+        fault = Fault(function, int(at_call), kind, int(times), action, code, int(status))
         with self._lock:
             self._armed.append(fault)
         return fault
@@ -63,43 +63,51 @@ class Faults:
         """An invocation starts: armed faults of its function attach to it and count from zero."""
         with self._lock:
             for fault in self._armed:
-                again = fault.kind == "crash_after" and fault.fired < fault.times and fault.dead.is_set()
+                again = fault.kind == "crash_after" and 0 < fault.fired < fault.times
                 if fault.function == invocation.function.name and (fault.invocation is None or again):
-                    fault.invocation, fault.seen, fault.dead = invocation, 0, threading.Event()
+                    fault.invocation, fault.seen = invocation, 0
 
     def count(self, invocation, action):
-        """Count one call of an invocation; the fault that concerns it, or None."""
+        """Count one call of an invocation; (fault, effect) where one concerns it, or None.
+
+        Every call that is not doomed is under way from here on, so that a crash which waits for the
+        earlier calls cannot overlook one. Its end is `invocation.calls.leave`.
+        """
         with self._lock:
+            if invocation.doomed:
+                return None, "doomed"
             struck = None
             for fault in self._armed:
-                if fault.invocation is not invocation:
-                    continue
-                if fault.kind == "crash_after" and fault.seen >= fault.at_call:
-                    return fault, "doomed"
-                if fault.action and fault.action.lower() != action.lower():
+                if fault.invocation is not invocation or (fault.action and fault.action.lower() != action.lower()):
                     continue
                 fault.seen += 1
                 if fault.kind == "crash_after":
                     if fault.seen == fault.at_call:
                         struck = (fault, "crash")
+                        fault.fired += 1
+                        invocation.doomed = True
                 elif fault.seen >= fault.at_call and fault.fired < fault.times:
                     fault.fired += 1
                     struck = struck or (fault, "error")
+            invocation.calls.enter()
             return struck
 
-    def error_for(self, fault, operation):
+    @staticmethod
+    def error_for(fault, operation):
+        if fault.kind == "error":
+            return AwsError(fault.code, "A fault ordered by the test.", fault.status)
         return refusal(_ERRORS[fault.kind], operation)
 
-    def crash(self, fault, invocation):
+    @staticmethod
+    def crash(invocation):
         """Kill the invocation's process once the earlier calls it has under way are carried out."""
         invocation.calls.wait_until_only_one(_DEADLINE)
         invocation.instance.kill()
-        with self._lock:
-            fault.fired += 1
-        fault.dead.set()
 
-    def await_death(self, fault):
-        fault.dead.wait(_DEADLINE)
+    @staticmethod
+    def await_death(invocation):
+        """Keep a call that will not be carried out waiting until its process is gone."""
+        invocation.done.wait(_DEADLINE)
 
 
 class InFlight:
@@ -109,11 +117,11 @@ class InFlight:
         self._count = 0
         self._changed = threading.Condition()
 
-    def __enter__(self):
+    def enter(self):
         with self._changed:
             self._count += 1
 
-    def __exit__(self, *_):
+    def leave(self):
         with self._changed:
             self._count -= 1
             self._changed.notify_all()

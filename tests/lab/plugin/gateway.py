@@ -13,13 +13,13 @@ import uuid
 from moto.core.utils import utcnow
 from moto.iam.models import AccessKeyLastUsed
 
+from ..wire import Dropped, Response
 from . import access, signature
 from .call import GUARDS, HANDLERS, Call, Json
 from .chunked import decoded
 from .encryption import with_bucket_default
 from .errors import AwsError, error_code_of, error_response, refusal
 from .operation import environ_of, identify, result_response
-from ..wire import Dropped, Response
 
 
 class Gateway:
@@ -55,19 +55,20 @@ class Gateway:
     def _on_behalf_of_function(self, request, operation, principal, signed, request_id, invocation):
         faults = self.lab.faults
         action = f"{operation.service}:{operation.name}"
-        with invocation.calls:
-            struck = faults.count(invocation, action)
-            fault, effect = struck or (None, None)
-            if effect == "doomed":
-                faults.await_death(fault)
-                raise Dropped
+        fault, effect = faults.count(invocation, action) or (None, None)
+        if effect == "doomed":
+            faults.await_death(invocation)
+            raise Dropped
+        try:
             if effect == "error":
                 return self._faulty_answer(fault, operation, principal, signed, request_id, invocation)
             response = self._carry_out(request, operation, principal, signed, request_id, invocation)
             if effect == "crash":
-                faults.crash(fault, invocation)
+                faults.crash(invocation)
                 raise Dropped
             return response
+        finally:
+            invocation.calls.leave()
 
     def _faulty_answer(self, fault, operation, principal, signed, request_id, invocation):
         if fault.kind == "garbage":
@@ -142,7 +143,9 @@ class Gateway:
 
     def _record_needs(self, principal, signed, operation, needs, decision, error, invocation):
         for need in needs:
-            self.record(principal, signed.access_key, operation, need.resource, decision, error, invocation, need.action)
+            self.record(
+                principal, signed.access_key, operation, need.resource, decision, error, invocation, need.action
+            )
 
     def record(self, principal, access_key, operation, resource, decision, error, invocation, action=None):
         service, _, name = (action or f"{operation.service}:{operation.name}").partition(":")

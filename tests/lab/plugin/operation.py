@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from moto.core.parse import PROTOCOL_PARSERS
-from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY, Request as MotoRequest
+from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY
+from moto.core.request import Request as MotoRequest
 from moto.core.routing import get_service_router
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
@@ -91,7 +92,7 @@ def _modelled(request, service, model_name, region):
     return operation
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _operation_model(model_name, name):
     return get_service_model(model_name).operation_model(name)
 

@@ -115,7 +115,7 @@ def _numeric(argument, value):
         ">": lambda a, b: a > b,
         ">=": lambda a, b: a >= b,
     }
-    return all(tests[op](value, bound) for op, bound in zip(argument[::2], argument[1::2]))
+    return all(tests[op](value, bound) for op, bound in zip(argument[::2], argument[1::2], strict=True))
 
 
 def _affix(test):

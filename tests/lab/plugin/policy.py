@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 from .conditions import condition_holds
+from .wildcards import compiled, glob_matches, listed, substitute
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ class Statement:
         self.sid = body.get("Sid", "")
         self.negate_action = "NotAction" in body
         self.actions = [
-            _glob(pattern, re.IGNORECASE)
-            for pattern in _listed(body.get("NotAction" if self.negate_action else "Action"))
+            compiled(pattern, re.IGNORECASE)
+            for pattern in listed(body.get("NotAction" if self.negate_action else "Action"))
         ]
         self.negate_resource = "NotResource" in body
-        self.resources = _listed(body.get("NotResource" if self.negate_resource else "Resource"))
+        self.resources = listed(body.get("NotResource" if self.negate_resource else "Resource"))
         self.conditions = body.get("Condition") or {}
 
     def applies(self, action, resource, context):
@@ -69,7 +70,7 @@ def statements_of(document):
     """The statements of a policy document given as JSON text, compiled once per text."""
     try:
         parsed = json.loads(document)
-        return tuple(Statement(body) for body in _listed(parsed.get("Statement")))
+        return tuple(Statement(body) for body in listed(parsed.get("Statement")))
     except (ValueError, AttributeError) as error:
         raise MalformedPolicy(str(error)) from error
 
@@ -104,22 +105,6 @@ def _layer(documents, action, resource, context):
     return "Allow" if allowed else None
 
 
-def _listed(value):
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-@functools.lru_cache(maxsize=8192)
-def _glob(pattern, flags=0):
-    """A compiled IAM wildcard: ``*`` any run of characters, ``?`` exactly one."""
-    parts = [".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern]
-    return re.compile("".join(parts), flags | re.DOTALL)
-
-
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
-
-
 def _resource_matches(pattern, resource, context):
     if pattern == "*":
         return True
@@ -128,53 +113,3 @@ def _resource_matches(pattern, resource, context):
         if pattern is None:
             return False
     return glob_matches(pattern, resource)
-
-
-def glob_matches(pattern, value):
-    """Wildcard match, where ``\\x00*`` style escapes stand for literal characters."""
-    if "\x00" not in pattern:
-        return _glob(pattern).fullmatch(value) is not None
-    parts, escaped = [], False
-    for character in pattern:
-        if escaped:
-            parts.append(re.escape(character))
-            escaped = False
-        elif character == "\x00":
-            escaped = True
-        else:
-            parts.append(".*" if character == "*" else "." if character == "?" else re.escape(character))
-    return re.compile("".join(parts), re.DOTALL).fullmatch(value) is not None
-
-
-def substitute(text, context, escape_wildcards=False):
-    """Replace ``${key}`` policy variables; ``None`` when a key is absent and has no default.
-
-    ``${*}``, ``${?}`` and ``${$}`` are the literal characters. A value put in place of a
-    variable never acts as a wildcard.
-    """
-    missing = False
-
-    def literal(value):
-        if not escape_wildcards:
-            return value
-        return "".join("\x00" + c if c in "*?\x00" else c for c in value)
-
-    def replace(match):
-        nonlocal missing
-        name = match.group(1).strip()
-        if name in ("*", "?", "$"):
-            return literal(name)
-        default = None
-        if "," in name:
-            name, default = (part.strip() for part in name.split(",", 1))
-            default = default.strip("'")
-        values = context.get(name.lower())
-        if values is None or isinstance(values, list):
-            if default is None:
-                missing = True
-                return ""
-            return literal(default)
-        return literal(str(values))
-
-    result = _VARIABLE.sub(replace, text)
-    return None if missing else result

@@ -207,7 +207,9 @@ def _events(operation, _, account):
     params = operation.params
     if operation.name == "PutEvents":
         buses = {e.get("EventBusName") or "default" for e in params.get("Entries") or [{}]}
-        return [Need("events:PutEvents", b if b.startswith("arn:") else f"{prefix}:event-bus/{b}") for b in sorted(buses)]
+        return [
+            Need("events:PutEvents", b if b.startswith("arn:") else f"{prefix}:event-bus/{b}") for b in sorted(buses)
+        ]
     rule = params.get("Rule") or (params.get("Name") if "Rule" in operation.name else None)
     if rule:
         bus = params.get("EventBusName") or "default"
@@ -227,7 +229,11 @@ def _lambda(operation, _, account):
 
 def _dynamodb(operation, _, account):
     table = operation.params.get("TableName")
-    arn = table if table and table.startswith("arn:") else f"arn:{PARTITION}:dynamodb:{operation.region}:{account}:table/{table}"
+    arn = (
+        table
+        if table and table.startswith("arn:")
+        else f"arn:{PARTITION}:dynamodb:{operation.region}:{account}:table/{table}"
+    )
     return Need(f"dynamodb:{operation.name}", arn if table else "*")
 
 
@@ -241,12 +247,20 @@ def _secretsmanager(operation, _, account):
 def _ssm(operation, _, account):
     name = operation.params.get("Name", "")
     if name and "Parameter" in operation.name:
-        return Need(f"ssm:{operation.name}", f"arn:{PARTITION}:ssm:{operation.region}:{account}:parameter/{name.lstrip('/')}")
+        return Need(
+            f"ssm:{operation.name}", f"arn:{PARTITION}:ssm:{operation.region}:{account}:parameter/{name.lstrip('/')}"
+        )
     return Need(f"ssm:{operation.name}")
 
 
-_EC2_IDS = (("InstanceId", "instance"), ("InstanceIds", "instance"), ("GroupId", "security-group"),
-            ("VolumeId", "volume"), ("SnapshotId", "snapshot"), ("NetworkInterfaceId", "network-interface"))  # fmt: skip
+_EC2_IDS = (
+    ("InstanceId", "instance"),
+    ("InstanceIds", "instance"),
+    ("GroupId", "security-group"),
+    ("VolumeId", "volume"),
+    ("SnapshotId", "snapshot"),
+    ("NetworkInterfaceId", "network-interface"),
+)
 
 
 def _ec2(operation, _, account):

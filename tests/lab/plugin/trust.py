@@ -10,7 +10,7 @@ policies; when they are silent, it comes back to ask whether the trust names the
 import json
 
 from .conditions import condition_holds
-from .policy import _listed, glob_matches
+from .wildcards import glob_matches, listed
 
 
 def trusted(role, principal, context, by_name=False):
@@ -18,7 +18,7 @@ def trusted(role, principal, context, by_name=False):
     document = role.assume_role_policy_document
     document = json.loads(document) if isinstance(document, str) else document
     allowed = False
-    for statement in _listed(document.get("Statement")):
+    for statement in listed(document.get("Statement")):
         if not _names_assume_role(statement) or not _names(statement, principal):
             continue
         if not condition_holds(statement.get("Condition") or {}, context):
@@ -30,7 +30,7 @@ def trusted(role, principal, context, by_name=False):
 
 
 def _names_assume_role(statement):
-    actions = [action.lower() for action in _listed(statement.get("Action"))]
+    actions = [action.lower() for action in listed(statement.get("Action"))]
     return any(glob_matches(action, "sts:assumerole") for action in actions)
 
 
@@ -45,13 +45,13 @@ def _matches(element, principal):
         return True
     element = element or {}
     if principal.kind == "service":
-        return principal.arn in _listed(element.get("Service"))
-    return any(_is(name, principal) for name in _listed(element.get("AWS")))
+        return principal.arn in listed(element.get("Service"))
+    return any(_is(name, principal) for name in listed(element.get("AWS")))
 
 
 def _names_itself(statement, principal):
     element = statement.get("Principal")
-    names = _listed(element.get("AWS")) if isinstance(element, dict) else []
+    names = listed(element.get("AWS")) if isinstance(element, dict) else []
     return principal.arn in names or principal.context.get("aws:principalarn") in names
 
 

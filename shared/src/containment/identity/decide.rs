@@ -101,6 +101,14 @@ fn not_to_be_acted_on(finding: &Finding, target: &Target, observed: &Observed) -
     None
 }
 
+/// The target in the detector's own words, where the detector names the same principal: a copy of a finding may
+/// leave out the unique id, or the instance the credentials belong to.
+#[must_use]
+pub fn as_named_at_source(target: &Target, source: &AtSource) -> Target {
+    let AtSource::Confirmed(finding) = source else { return target.clone() };
+    finding.targets.iter().find(|named| is_named(named, target)).unwrap_or(target).clone()
+}
+
 /// Whether the principal the detector names is the one the event named. A sparse copy may name a key only; the
 /// detector then says whose it is.
 fn is_named(at_source: &Target, target: &Target) -> bool {
@@ -266,7 +274,7 @@ fn user_plan(user: &ObservedUser, partition: Partition) -> Plan {
             .map(|certificate| DeactivateSigningCertificate { user: name(), certificate: certificate.id.clone() }.into()),
     );
     if !user.attached_policies.iter().any(is_quarantine) {
-        steps.push(AttachQuarantineMarker { user: name(), partition }.into());
+        steps.push(AttachQuarantineMarker { user: name(), partition, policy: None }.into());
     }
     let then = if steps.is_empty() { Vec::new() } else { vec![Stage { name: "credentials".to_owned(), steps }] };
     Plan { cut, then }

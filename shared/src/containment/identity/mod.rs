@@ -7,7 +7,7 @@ mod observed;
 #[cfg(feature = "identity")]
 mod source;
 
-pub use decide::{decide, drift};
+pub use decide::{as_named_at_source, decide, drift};
 pub use observed::{
     AccessKey, Credential, Observed, ObservedRole, ObservedUser, Principal, REVOCATION_MARGIN, ServiceCredential,
 };

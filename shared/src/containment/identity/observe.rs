@@ -6,7 +6,7 @@ use aws_sdk_iam::types::{StatusType, Tag};
 
 use super::super::TargetRecord;
 use super::observed::{AccessKey, Credential, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential};
-use super::source;
+use super::{as_named_at_source, source};
 use crate::aws::{Clients, Fault};
 use crate::case::OpenCase;
 use crate::case::store::{CaseStore, Etag};
@@ -51,14 +51,18 @@ pub async fn observe(clients: &Clients, store: &CaseStore, finding: &Finding, ta
             });
         };
         let principal = principal(clients, &user).await?;
-        let record = TargetRecord::of(finding, &user, &principal);
-        let open_case = open_case(store, &record).await?;
-        return Ok(Wave { target: user, observed: Observed { source, guardrails, principal }, open_case });
+        let target = as_named_at_source(&user, &source);
+        let open_case = open_case(store, &TargetRecord::of(finding, &target, &principal)).await?;
+        return Ok(Wave { target, observed: Observed { source, guardrails, principal }, open_case });
     }
-    let record = TargetRecord::accused(finding, target);
-    let (source, guardrails, principal, open_case) =
-        tokio::join!(source, guardrails, principal(clients, target), open_case(store, &record));
-    Ok(Wave { target: target.clone(), observed: Observed { source, guardrails, principal: principal? }, open_case: open_case? })
+    let accused = TargetRecord::accused(finding, target);
+    let (source, guardrails, principal, found) =
+        tokio::join!(source, guardrails, principal(clients, target), open_case(store, &accused));
+    let target = as_named_at_source(target, &source);
+    let named = TargetRecord::accused(finding, &target);
+    // The detector may know the unique id the event left out; then the case is filed under that.
+    let open_case = if named.key() == accused.key() { found? } else { open_case(store, &named).await? };
+    Ok(Wave { target, observed: Observed { source, guardrails, principal: principal? }, open_case })
 }
 
 async fn guardrails(store: &CaseStore) -> Result<Guardrails, String> {

@@ -9,13 +9,13 @@ import json
 import uuid
 from urllib.parse import unquote
 
+from ...wire import Response
 from .. import access
 from ..call import Json, handles
 from ..errors import AwsError, error_response
 from ..operation import identify
 from ..principals import iam_of
 from ..resources import Need, needs_of
-from ...wire import Response
 from .iam import credentials_of
 
 _ANSWER = {"outputText": "The lab has no model.", "stop_reason": "end_turn"}
@@ -63,6 +63,9 @@ def _holder(token):
     for account in list(iam_backends):
         for user in list(iam_of(account).users.values()):
             for credential in credentials_of(user):
-                if credential["ServiceName"] == "bedrock.amazonaws.com" and credential["ServiceCredentialSecret"] == token:
+                if (
+                    credential["ServiceName"] == "bedrock.amazonaws.com"
+                    and credential["ServiceCredentialSecret"] == token
+                ):
                     return user, credential
     return None, None

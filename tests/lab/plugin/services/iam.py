@@ -201,17 +201,25 @@ def credentials_of(user):
 
 
 def _metadata(credential):
-    return {name: value for name, value in credential.items() if name not in ("ServicePassword", "ServiceCredentialSecret")}
+    return {
+        name: value for name, value in credential.items() if name not in ("ServicePassword", "ServiceCredentialSecret")
+    }
 
 
 @handles("iam", "CreateServiceSpecificCredential")
 def create_service_specific_credential(call):
     user, service = _user(call), call.params["ServiceName"]
     if service not in _SERVICES:
-        raise AwsError("ServiceNotSupportedException", f"No such service {service} is supported for Service Specific Credentials", 404)
+        raise AwsError(
+            "ServiceNotSupportedException",
+            f"No such service {service} is supported for Service Specific Credentials",
+            404,
+        )
     existing = credentials_of(user)
     if sum(c["ServiceName"] == service for c in existing) >= _PER_SERVICE_QUOTA:
-        raise AwsError("LimitExceeded", f"Cannot exceed quota for ServiceSpecificCredentialsPerUser: {_PER_SERVICE_QUOTA}", 409)
+        raise AwsError(
+            "LimitExceeded", f"Cannot exceed quota for ServiceSpecificCredentialsPerUser: {_PER_SERVICE_QUOTA}", 409
+        )
     credential = {
         "CreateDate": now(),
         "ServiceName": service,

@@ -50,7 +50,9 @@ def admit_any_checksum_under_object_lock(call):
     moto looks for Content-MD5 or the SDK's algorithm header alone.
     """
     headers = call.request.headers
-    stated = next((name for name in headers if re.fullmatch(r"x-amz-checksum-(crc32c?|crc64nvme|sha1|sha256)", name)), None)
+    stated = next(
+        (name for name in headers if re.fullmatch(r"x-amz-checksum-(crc32c?|crc64nvme|sha1|sha256)", name)), None
+    )
     if stated and "x-amz-sdk-checksum-algorithm" not in headers:
         headers["x-amz-sdk-checksum-algorithm"] = stated.rsplit("-", 1)[1].upper()
 

@@ -1,0 +1,43 @@
+//! Recomputing a case's chain, from the bucket or from a downloaded copy.
+
+use std::path::{Path, PathBuf};
+
+use tourniquet::case::store::CaseStore;
+use tourniquet::case::{CaseId, verify_chain};
+
+pub(crate) async fn run(arguments: &[&str]) -> Result<String, String> {
+    let [case, options @ ..] = arguments else { return Err(crate::USAGE.to_owned()) };
+    let case = CaseId::parse(case).map_err(|error| error.to_string())?;
+    let (place, objects) = match (crate::option(options, "--directory")?, crate::option(options, "--bucket")?) {
+        (Some(directory), _) => (directory.to_owned(), from_directory(&case, Path::new(directory))?),
+        (None, bucket) => from_bucket(&case, bucket).await?,
+    };
+    match verify_chain(&case, &objects) {
+        Ok(report) => Ok(format!("{case} in {place}: {} entries, the chain holds. Head {}", report.entries, report.head)),
+        Err(broken) => Err(format!("{case} in {place}: {broken}")),
+    }
+}
+
+async fn from_bucket(case: &CaseId, bucket: Option<&str>) -> Result<(String, Vec<(String, Vec<u8>)>), String> {
+    #[expect(clippy::disallowed_methods, reason = "the command line's own door to the environment")]
+    let bucket = bucket.map(str::to_owned).or_else(|| std::env::var("CASE_BUCKET").ok());
+    let bucket = bucket.ok_or("name the case bucket: --bucket NAME, or CASE_BUCKET in the environment")?;
+    let config = tourniquet::aws::load_config().await;
+    let store = CaseStore::new(tourniquet::aws::s3(&config), bucket.clone());
+    let objects = store.objects(case).await.map_err(|fault| format!("s3://{bucket}: {fault}"))?;
+    Ok((format!("s3://{bucket}"), objects))
+}
+
+/// A copy of the case's folder: the files, under the keys they have in the bucket.
+fn from_directory(case: &CaseId, directory: &Path) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let failed = |path: &Path, error: &std::io::Error| format!("{}: {error}", path.display());
+    let files = std::fs::read_dir(directory).map_err(|error| failed(directory, &error))?;
+    let mut objects = Vec::new();
+    for file in files {
+        let path: PathBuf = file.map_err(|error| failed(directory, &error))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let bytes = std::fs::read(&path).map_err(|error| failed(&path, &error))?;
+        objects.push((format!("cases/{case}/{name}"), bytes));
+    }
+    Ok(objects)
+}
