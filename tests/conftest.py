@@ -1,4 +1,8 @@
-"""Fixtures shared by all tests: one lab for the whole run, since starting one costs a second."""
+"""Fixtures shared by all tests: one lab for the lab's own tests, one with the product deployed to it.
+
+Each is for the whole run, since starting one costs seconds. They are two, so that the call record of
+the product's lab is of the product alone.
+"""
 
 import sys
 from pathlib import Path
@@ -8,9 +12,21 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from lab.client import Lab  # noqa: E402
+from scene import Scene  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def lab():
     with Lab() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def scene():
+    with Lab() as running:
+        yield Scene(running)
+
+
+def pytest_collection_modifyitems(items):
+    """The least-privilege proofs look back over what every other test made the function do."""
+    items.sort(key=lambda item: item.path.stem == "test_least_privilege")

@@ -16,7 +16,8 @@ pub fn printable(text: &str, limit: usize) -> String {
 /// Characters that move the cursor, reorder the line or hide: what a terminal or a chat must not get from a finding.
 fn is_treacherous(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || ('\u{e0000}'..='\u{e007f}').contains(&character)
 }
 
 /// `text` as one word of a POSIX shell line: quoted unless it holds nothing a shell would look at.

@@ -36,6 +36,11 @@ impl Fault {
     }
 }
 
+/// Whether IAM says that the thing asked for does not exist.
+pub fn is_no_such_entity<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("NoSuchEntity")
+}
+
 /// Codes a retry can mend, beyond any 5xx (CONTAINMENT A19).
 const RETRYABLE_CODES: [&str; 11] = [
     "ConcurrentModification",

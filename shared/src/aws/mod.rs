@@ -10,4 +10,4 @@ pub use clients::Clients;
 pub use clients::load_config;
 #[cfg(feature = "s3")]
 pub use clients::s3;
-pub use fault::{Fault, FaultClass};
+pub use fault::{Fault, FaultClass, is_no_such_entity};

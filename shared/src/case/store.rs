@@ -65,8 +65,8 @@ impl CaseStore {
     /// When the object is missing or cannot be read.
     pub async fn guardrails(&self) -> Result<String, Fault> {
         let bytes = self.get(GUARDRAILS_KEY).await?.map(|(bytes, _)| bytes);
-        let bytes = bytes.ok_or_else(|| unreadable(format!("s3://{}/{GUARDRAILS_KEY} is missing", self.bucket)))?;
-        String::from_utf8(bytes).map_err(|_| unreadable(format!("s3://{}/{GUARDRAILS_KEY} is not UTF-8", self.bucket)))
+        let bytes = bytes.ok_or_else(|| unreadable(&format!("s3://{}/{GUARDRAILS_KEY} is missing", self.bucket)))?;
+        String::from_utf8(bytes).map_err(|_| unreadable(&format!("s3://{}/{GUARDRAILS_KEY} is not UTF-8", self.bucket)))
     }
 
     /// The open case of the target filed under `target`, if there is one.
@@ -75,7 +75,7 @@ impl CaseStore {
     /// When it cannot be read or holds something else.
     pub async fn open_case(&self, target: &str) -> Result<Option<(OpenCase, Etag)>, Fault> {
         let Some((bytes, etag)) = self.get(&OpenCase::key(target)).await? else { return Ok(None) };
-        let case = serde_json::from_slice(&bytes).map_err(|error| unreadable(format!("{}: {error}", OpenCase::key(target))))?;
+        let case = serde_json::from_slice(&bytes).map_err(|error| unreadable(&format!("{}: {error}", OpenCase::key(target))))?;
         Ok(Some((case, etag)))
     }
 
@@ -148,7 +148,7 @@ impl CaseStore {
     async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Etag)>, Fault> {
         let output = match self.s3.get_object().bucket(&self.bucket).key(key).send().await {
             Ok(output) => output,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
+            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let etag = Etag(output.e_tag.unwrap_or_default());
@@ -166,7 +166,7 @@ impl CaseStore {
             .put_object()
             .bucket(&self.bucket)
             .key(key)
-            .content_type(if key.ends_with(".json") { "application/json" } else { "text/html; charset=utf-8" })
+            .content_type("application/json")
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .body(ByteStream::from(bytes.clone()));
         let request = match condition {
@@ -204,9 +204,9 @@ fn remembered(put: Written<Etag>, case: &OpenCase) -> Written<Remembered> {
 }
 
 fn bytes_of(case: &OpenCase) -> Result<Vec<u8>, Fault> {
-    serde_json::to_vec(case).map_err(|error| unreadable(error.to_string()))
+    serde_json::to_vec(case).map_err(|error| unreadable(&error.to_string()))
 }
 
-fn unreadable(message: String) -> Fault {
-    Fault { code: "Unreadable".to_owned(), message: crate::text::printable(&message, 200), class: FaultClass::Permanent }
+fn unreadable(message: &str) -> Fault {
+    Fault { code: "Unreadable".to_owned(), message: crate::text::printable(message, 200), class: FaultClass::Permanent }
 }

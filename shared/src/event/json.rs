@@ -40,6 +40,11 @@ impl<'a> Json<'a> {
         .filter(|number| number.is_finite())
     }
 
+    /// A whole number at `path`: an id or an instant.
+    pub(super) fn integer(self, path: &str) -> Option<i64> {
+        self.at(path)?.0.as_i64()
+    }
+
     /// Whether `path` holds true, or text that says so.
     pub(super) fn is_true(self, path: &str) -> bool {
         match self.at(path).map(|json| json.0) {

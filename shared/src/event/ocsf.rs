@@ -12,7 +12,7 @@ use crate::text::printable;
 use crate::timestamp::Timestamp;
 
 /// OCSF class 2004, Detection Finding. Compliance (2003) and vulnerability (2002) findings accuse nobody.
-const DETECTION_FINDING: f64 = 2004.0;
+const DETECTION_FINDING: i64 = 2004;
 
 pub(super) fn parse(finding: Json<'_>, event: Json<'_>) -> Parsed {
     match read(finding, event) {
@@ -53,14 +53,14 @@ fn read(finding: Json<'_>, event: Json<'_>) -> Result<Finding, Parsed> {
 /// Everything but a new, active detection.
 fn settled(finding: Json<'_>, finding_type: &str) -> Result<(), Parsed> {
     let ignored = |reason| Err(Parsed::ignored(reason, finding_type));
-    if finding.number("class_uid") != Some(DETECTION_FINDING) {
+    if finding.integer("class_uid") != Some(DETECTION_FINDING) {
         return ignored(IgnoredReason::PostureFinding);
     }
     if finding.text("finding_info.title").is_some_and(|title| title.starts_with("[SAMPLE]")) || finding.is_true("unmapped.sample")
     {
         return ignored(IgnoredReason::SampleFinding);
     }
-    match finding.number("status_id").map(|status| status as i64) {
+    match finding.integer("status_id") {
         Some(2) => ignored(IgnoredReason::NotifiedFinding),
         Some(3) => ignored(IgnoredReason::SuppressedFinding),
         Some(4) => ignored(IgnoredReason::ResolvedFinding),
@@ -77,7 +77,7 @@ fn finding_type(finding: Json<'_>) -> Option<String> {
 
 /// The lowest severity on GuardDuty's scale that OCSF's label stands for.
 fn severity(finding: Json<'_>) -> f64 {
-    match finding.number("vendor_attributes.severity_id").or_else(|| finding.number("severity_id")).map(|id| id as i64) {
+    match finding.integer("vendor_attributes.severity_id").or_else(|| finding.integer("severity_id")) {
         Some(5 | 6) => 9.0,
         Some(4) => 7.0,
         Some(3) => 4.0,
@@ -89,8 +89,8 @@ fn severity(finding: Json<'_>) -> f64 {
 /// `first_seen_time_dt` where the datetime profile is on, else `first_seen_time` in milliseconds.
 fn time(info: Json<'_>, field: &str) -> Option<Timestamp> {
     info.time(&format!("{field}_dt")).or_else(|| {
-        let milliseconds = info.number(field)?;
-        let instant = time::OffsetDateTime::from_unix_timestamp_nanos((milliseconds as i128).checked_mul(1_000_000)?).ok()?;
+        let milliseconds = i128::from(info.integer(field)?);
+        let instant = time::OffsetDateTime::from_unix_timestamp_nanos(milliseconds.checked_mul(1_000_000)?).ok()?;
         Timestamp::parse(&instant.format(&time::format_description::well_known::Rfc3339).ok()?).ok()
     })
 }

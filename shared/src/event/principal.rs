@@ -66,10 +66,9 @@ impl Claim {
             Some((id, session)) => (Some(id), Some(session).filter(|session| !session.is_empty())),
             None => (None, None),
         };
-        let session = match session.map(SessionName::parse).transpose() {
-            Ok(session) => session,
-            // A session that cannot be named in a policy must not widen into the whole role.
-            Err(_) => return self.elsewhere(ElsewhereSort::Unnamed, None),
+        // A session that cannot be named in a policy must not widen into the whole role.
+        let Ok(session) = session.map(SessionName::parse).transpose() else {
+            return self.elsewhere(ElsewhereSort::Unnamed, None);
         };
         Target::RoleSession(RoleSession {
             role,

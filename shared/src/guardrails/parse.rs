@@ -98,7 +98,7 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn line(&self, at: usize) -> usize {
-        self.text.as_bytes()[..at.min(self.text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+        self.text.get(..at).unwrap_or(self.text).matches('\n').count() + 1
     }
 
     fn error(&self, span: &Range<usize>, reason: impl Into<String>, suggestion: Option<String>) -> GuardrailsError {

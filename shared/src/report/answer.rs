@@ -106,5 +106,5 @@ impl TargetResult {
 /// Where the undo lines are: the case holds them whole, since answers and messages print keys redacted.
 #[must_use]
 pub fn release_hint(case: &CaseId) -> String {
-    format!("the `undo` lines of the case's first entry, cases/{case}/0001-opened.json, newest step first")
+    format!("the `undo` lines of the case's last `acted` entry under cases/{case}/, from the first line down")
 }

@@ -109,13 +109,13 @@ pub fn notification(told: Told<'_>) -> Notification {
 #[must_use]
 pub fn note(result: &TargetResult) -> String {
     let reason = result.outcome.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let steps = result.steps.iter().filter(|step| step.status.holds()).count();
+    let held = result.steps.iter().filter(|step| step.status.holds()).count();
+    let steps = if result.steps.is_empty() { String::new() } else { format!(", {held} of {} steps hold", result.steps.len()) };
     let text = format!(
-        "Tourniquet: {}{reason}. Target {}. Case {}, {steps} of {} steps hold. {}",
+        "Tourniquet: {}{reason}. Target {}. Case {}{steps}. {}",
         result.outcome.as_str(),
         short_name(&result.target.arn),
         result.case,
-        result.steps.len(),
         result.residual_risk.first().map(|risk| format!("Remains possible: {risk}")).unwrap_or_default(),
     );
     printable(text.trim_end(), LONGEST_NOTE)

@@ -31,14 +31,18 @@ pub(super) struct Work {
     pub(super) journal: Journal,
     /// Whether an earlier delivery may have told people already, and crashed before it could say so.
     pub(super) may_be_repeated: bool,
-    /// How often the containment was found undone.
+    /// Whether it was settled as contained, and this delivery found it undone.
+    pub(super) found_undone: bool,
+    /// How often this delivery found it undone after its own change.
     undone: u32,
     contested: Option<String>,
+    /// Why the containment could not be read back.
+    unverified: Option<String>,
 }
 
 impl Work {
     pub(super) fn new(decided: Decided, case: OpenCase, journal: Journal) -> Self {
-        Self { decided, case, journal, may_be_repeated: false, undone: 0, contested: None }
+        Self { decided, case, journal, may_be_repeated: false, found_undone: false, undone: 0, contested: None, unverified: None }
     }
 
     fn failed(&self, what: &'static str, fault: &Fault, attempts: &[Attempt]) -> Retry {
@@ -67,7 +71,10 @@ impl Delivery<'_> {
         let mut attempts = cuts;
         let store = &self.function.store;
         let memory = async { if first { store.append(&work.case.memory).await } else { Ok(()) } };
-        let event = async { if first { store.keep_event(&work.case.case, self.event).await } else { Ok(()) } };
+        // A crash may have kept the event from being stored: the delivery that carries it stores it.
+        let remembered_event = work.case.memory.what.get("event_sha256").and_then(serde_json::Value::as_str);
+        let is_ours = remembered_event == Some(work.decided.memory.event_sha256.as_str());
+        let event = async { if is_ours { store.keep_event(&work.case.case, self.event).await } else { Ok(()) } };
         let contains = work.decided.contains();
         let steps = async { if contains { self.carry_out(&remembered).await } else { Vec::new() } };
         let (steps, memory, event) = tokio::join!(steps, memory, event);
@@ -121,10 +128,18 @@ impl Delivery<'_> {
     async fn verify(&self, work: &mut Work, attempts: &mut Vec<Attempt>, mut etag: Etag) -> Result<Etag, Retry> {
         for round in 1..=ASSERTIONS {
             tokio::time::sleep(self.function.config.verify_after).await;
-            let principal = identity::observe::principal(&self.function.clients, &work.decided.target).await?;
+            let principal = match identity::observe::principal(&self.function.clients, &work.decided.target).await {
+                Ok(principal) => principal,
+                Err(retry) if work.case.attempts < DELIVERIES => return Err(retry),
+                Err(retry) => {
+                    work.unverified = Some(retry.cause);
+                    return Ok(etag);
+                }
+            };
+            work.unverified = (!principal.unread().is_empty()).then(|| principal.unread().join(", "));
             let missing =
                 without_failed(identity::drift(&work.case.plan, &principal, self.function.responder.partition), attempts);
-            let what = json!({ "round": round, "holds": missing.is_empty(), "missing": missing });
+            let what = json!({ "round": round, "holds": missing.is_empty(), "missing": missing, "unread": principal.unread() });
             let mut journal = work.journal.clone();
             self.append(&mut journal, EntryKind::Verified, &what)
                 .await
@@ -169,10 +184,9 @@ impl Delivery<'_> {
             let operation = cuts[0].step.permissions()[0].trim_start_matches("iam:");
             result.cut_off_calls = self.function.clients.calls.depth_of(operation);
         }
-        if work.undone > 0 && work.contested.is_none() {
-            result
-                .residual_risk
-                .insert(0, format!("somebody undid this containment {} times; it was asserted again", work.undone));
+        if (work.undone > 0 || work.found_undone) && work.contested.is_none() {
+            let risk = "somebody undid this containment; it was asserted again, and may be undone again";
+            result.residual_risk.insert(0, risk.to_owned());
         }
         if work.case.plan.is_empty() {
             "nothing to undo".clone_into(&mut result.release);
@@ -190,7 +204,7 @@ impl Delivery<'_> {
         etag: &Etag,
         attempts: &[Attempt],
     ) -> Result<TargetResult, Retry> {
-        let news = work.case.outcome.as_ref() != Some(&result.outcome) || work.undone > 0 || work.case.reasserted > 0;
+        let news = work.case.outcome.as_ref() != Some(&result.outcome) || work.undone > 0 || work.found_undone;
         let told = Told {
             finding: work.decided.finding(),
             target: &work.decided.target,
@@ -232,6 +246,24 @@ impl Delivery<'_> {
             Ok(Written::Lost) => Err(work.failed("settling the case", &taken_over(), attempts)),
             Err(fault) => Err(work.failed("settling the case", &fault, attempts)),
         }
+    }
+
+    /// A containment undone more often than it is asserted again: said as what it is, and left to a person.
+    pub(super) async fn give_up(
+        &self,
+        decided: Decided,
+        case: OpenCase,
+        etag: Etag,
+        missing: &Plan,
+    ) -> Result<TargetResult, Retry> {
+        let failed = |fault| Retry::before_any_change("reading the ledger", case.case.to_string(), &fault);
+        let journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
+        let what: Vec<_> = missing.steps().map(|step| format!("{} on {}", step.name(), step.on())).collect();
+        let reason = format!("undone again after {} assertions: {}", case.reasserted, what.join(", "));
+        let mut work = Work::new(decided, case, journal);
+        work.contested = Some(reason);
+        let result = self.result(&work, &[]);
+        self.report(work, result, &etag, &[]).await
     }
 
     /// A case that stands as it is: nothing is done, nobody is told again. A finding that is new to it joins it, and
@@ -288,6 +320,9 @@ fn outcome(work: &Work, attempts: &[Attempt]) -> Outcome {
     }
     if let Some(reason) = &work.contested {
         return Outcome::Contested(reason.clone());
+    }
+    if let Some(reason) = &work.unverified {
+        return Outcome::Partial(format!("it could not be read back: {reason}"));
     }
     let steps = last_of_each(attempts);
     let failed = steps.iter().filter(|step| !step.status.holds()).count();

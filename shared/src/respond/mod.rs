@@ -84,7 +84,7 @@ impl<'a> Delivery<'a> {
         // A runtime that gives no deadline is a local one; a minute is the template's timeout.
         let deadline = deadline
             .filter(|deadline| *deadline > Timestamp::now())
-            .unwrap_or_else(|| Timestamp::now().plus(Duration::from_secs(60)));
+            .unwrap_or_else(|| Timestamp::now().plus(Duration::from_mins(1)));
         let actor = Actor {
             function: context.invoked_function_arn.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -109,7 +109,7 @@ impl Delivery<'_> {
     /// A target whose case stands already.
     async fn take_up(&self, decided: Decided, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
         if case.state == State::Working && !case.lease.admits(&self.actor.request_id, Timestamp::now()) {
-            return self.busy(&decided, &case);
+            return busy(&decided, &case);
         }
         let before = case.remembered().map_err(|error| Retry {
             what: "reading the open case",
@@ -136,9 +136,11 @@ impl Delivery<'_> {
     /// contained already, unless somebody undid it.
     async fn revisit(&self, decided: Decided, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
         let missing = identity::drift(&case.plan, &decided.principal, self.function.responder.partition);
-        let given_up = case.reasserted >= MOST_REASSERTIONS;
-        if missing.is_empty() || given_up || !decided.contains() {
+        if missing.is_empty() || !decided.contains() || matches!(case.outcome, Some(Outcome::Contested(_))) {
             return self.repeat(decided, case, etag).await;
+        }
+        if case.reasserted >= MOST_REASSERTIONS {
+            return self.give_up(decided, case, etag, &missing).await;
         }
         let case = OpenCase { reasserted: case.reasserted + 1, attempts: 0, ..case };
         self.resume(decided, case, etag, &missing).await
@@ -149,7 +151,9 @@ impl Delivery<'_> {
     async fn resume(&self, decided: Decided, case: OpenCase, etag: Etag, missing: &Plan) -> Result<TargetResult, Retry> {
         let failed = |fault| Retry::before_any_change("reading the ledger", case.case.to_string(), &fault);
         let mut journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
-        let reported_before = matches!(journal.last, Some(EntryKind::Verified | EntryKind::Reported));
+        let reported_before =
+            case.state == State::Working && matches!(journal.last, Some(EntryKind::Verified | EntryKind::Reported));
+        let found_undone = case.state == State::Settled && case.outcome == Some(Outcome::Contained);
         let mut case = OpenCase {
             state: State::Working,
             lease: self.lease(),
@@ -168,7 +172,8 @@ impl Delivery<'_> {
                 let failed = |fault| Retry::before_any_change("writing the ledger", case.case.to_string(), &fault);
                 self.append(&mut journal, EntryKind::Resumed, &what).await.map_err(failed)?;
                 let mut work = Work::new(decided, case, journal);
-                work.may_be_repeated = reported_before && work.case.outcome.is_none();
+                work.may_be_repeated = reported_before;
+                work.found_undone = found_undone;
                 self.work(work, remembered, cuts, false).await
             }
             Ok(Written::Lost) => self.lost(&decided).await,
@@ -208,7 +213,7 @@ impl Delivery<'_> {
     async fn lost(&self, decided: &Decided) -> Result<TargetResult, Retry> {
         let failed = |fault| Retry::before_any_change("reading the open case", OpenCase::key(&decided.key), &fault);
         match self.function.store.open_case(&decided.key).await.map_err(failed)? {
-            Some((case, _)) => self.busy(decided, &case),
+            Some((case, _)) => busy(decided, &case),
             None => Err(Retry {
                 what: "claiming the target",
                 resource: OpenCase::key(&decided.key),
@@ -219,30 +224,30 @@ impl Delivery<'_> {
         }
     }
 
-    /// Another delivery is at work on the target. The same finding is in its hands; a different one comes back when
-    /// it is done.
-    fn busy(&self, decided: &Decided, case: &OpenCase) -> Result<TargetResult, Retry> {
-        if case.findings.contains(&decided.finding().id) {
-            let outcome = case
-                .outcome
-                .clone()
-                .unwrap_or_else(|| Outcome::Skipped("another delivery of this finding is at work on it".to_owned()));
-            let mut result = TargetResult::without_steps(case.case.clone(), decided.decision(), outcome);
-            result.repeat = true;
-            return Ok(result);
-        }
-        Err(Retry {
-            what: "joining the case",
-            resource: case.case.to_string(),
-            cause: format!("request {} is at work on it until {}", case.lease.holder, case.lease.until),
-            done: "at most the deny of our own".to_owned(),
-            not_done: "this finding is not part of the case yet".to_owned(),
-        })
-    }
-
     pub(super) fn lease(&self) -> Lease {
         Lease { holder: self.actor.request_id.clone(), until: self.deadline }
     }
+}
+
+/// Another delivery is at work on the target. The same finding is in its hands; a different one comes back when
+/// it is done.
+fn busy(decided: &Decided, case: &OpenCase) -> Result<TargetResult, Retry> {
+    if case.findings.contains(&decided.finding().id) {
+        let outcome = case
+            .outcome
+            .clone()
+            .unwrap_or_else(|| Outcome::Skipped("another delivery of this finding is at work on it".to_owned()));
+        let mut result = TargetResult::without_steps(case.case.clone(), decided.decision(), outcome);
+        result.repeat = true;
+        return Ok(result);
+    }
+    Err(Retry {
+        what: "joining the case",
+        resource: case.case.to_string(),
+        cause: format!("request {} is at work on it until {}", case.lease.holder, case.lease.until),
+        done: "at most the deny of our own".to_owned(),
+        not_done: "this finding is not part of the case yet".to_owned(),
+    })
 }
 
 /// Whether two decisions not to act say the same: then people know already. Another reason is news.

@@ -72,7 +72,7 @@ impl AttachQuarantineMarker {
                     let done = Self { policy: Some(policy.to_owned()), ..self.clone() };
                     return Ok(super::Applied { as_done: Some(done.into()), ..super::Applied::changed(&output) });
                 }
-                Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_entity_exception()) => {
+                Err(error) if crate::aws::is_no_such_entity(&error) => {
                     missing = Some(error.into());
                 }
                 Err(error) => return Err(error.into()),

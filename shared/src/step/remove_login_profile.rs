@@ -52,9 +52,7 @@ impl RemoveLoginProfile {
         let result = iam.delete_login_profile().user_name(self.user.as_str()).send().await;
         match result {
             Ok(output) => Ok(super::Applied::changed(&output)),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_entity_exception()) => {
-                Ok(super::Applied::already())
-            }
+            Err(error) if crate::aws::is_no_such_entity(&error) => Ok(super::Applied::already()),
             Err(error) => Err(error.into()),
         }
     }

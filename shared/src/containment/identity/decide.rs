@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::{AtSource, CannotContain, Decision, Responder, TargetRecord, Verdict};
-use super::observed::{Observed, ObservedRole, ObservedUser, Principal, REVOCATION_MARGIN};
+use super::observed::{OWN_DENY, Observed, ObservedRole, ObservedUser, Principal, REVOCATION_MARGIN};
 use crate::event::{Ignored, IgnoredReason};
 use crate::finding::{ElsewhereSort, Finding, RoleSession, Target, Trigger};
 use crate::guardrails::{Guardrails, Mode, Ruling, Subject};
@@ -63,12 +63,15 @@ pub fn decide(finding: &Finding, target: &Target, observed: &Observed, responder
 /// or what never succeeded. Empty when the containment holds.
 #[must_use]
 pub fn drift(plan: &Plan, principal: &Principal, partition: Partition) -> Plan {
+    // A deny that could not be read is not known to be gone: that is for the outcome to say, not to be called tampering.
+    let blind = principal.unread().iter().any(|what| what.starts_with(OWN_DENY));
     match principal {
+        Principal::User(user) if blind => Plan { cut: Vec::new(), ..user_plan(user, partition) },
         Principal::User(user) => user_plan(user, partition),
-        Principal::Role(role) => {
+        Principal::Role(role) if !blind => {
             Plan { cut: plan.cut.iter().filter(|cut| !holds(cut, role)).cloned().collect(), then: Vec::new() }
         }
-        Principal::Absent | Principal::NotLooked => Plan::default(),
+        Principal::Role(_) | Principal::Absent | Principal::NotLooked => Plan::default(),
     }
 }
 
@@ -132,7 +135,6 @@ fn out_of_reach(finding: &Finding, target: &Target, principal: &Principal, respo
         (Target::Root { .. }, _) => Some(CannotContain::Root),
         (Target::Elsewhere(elsewhere), _) => Some(elsewhere_reason(elsewhere.sort)),
         (Target::Resource { .. }, _) => Some(CannotContain::UnnamedPrincipal),
-        (_, Principal::Absent | Principal::NotLooked) => Some(CannotContain::NoSuchPrincipal),
         (Target::User(accused), Principal::User(user)) => match &accused.unique_id {
             Some(id) if *id == user.unique_id => None,
             Some(_) => Some(CannotContain::UniqueIdMismatch),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_iam::types::{StatusType, Tag};
 
 use super::super::TargetRecord;
-use super::observed::{AccessKey, Credential, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential};
+use super::observed::{AccessKey, Credential, OWN_DENY, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential};
 use super::{as_named_at_source, source};
 use crate::aws::{Clients, Fault};
 use crate::case::OpenCase;
@@ -131,7 +131,7 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fa
     );
     let user = match user {
         Ok(output) => output.user,
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_entity_exception()) => {
+        Err(error) if crate::aws::is_no_such_entity(&error) => {
             return Ok(Principal::Absent);
         }
         Err(error) => return Err(error.into()),
@@ -142,13 +142,13 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fa
         Ok(output) => {
             output.login_profile.map(|profile| (timestamp(Some(&profile.create_date)), profile.password_reset_required))
         }
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_entity_exception()) => None,
-        Err(error) => unread.note("console password", error.into()),
+        Err(error) if crate::aws::is_no_such_entity(&error) => None,
+        Err(error) => unread.note("console password", &error.into()),
     };
     let deny = match deny {
         Ok(output) => Some(policy::decode(output.policy_document())),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_entity_exception()) => None,
-        Err(error) => unread.note("our own deny", error.into()),
+        Err(error) if crate::aws::is_no_such_entity(&error) => None,
+        Err(error) => unread.note(OWN_DENY, &error.into()),
     };
     let keys = unread.list("access keys", keys).into_iter().filter_map(|key| {
         Some(AccessKey {
@@ -213,7 +213,7 @@ async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Princi
     );
     let role = match role {
         Ok(output) => output.role.ok_or_else(|| incomplete("GetRole"))?,
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_entity_exception()) => {
+        Err(error) if crate::aws::is_no_such_entity(&error) => {
             return Ok(Principal::Absent);
         }
         Err(error) => return Err(error.into()),
@@ -230,8 +230,8 @@ async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Princi
             .into_iter()
             .map(|profile| profile.instance_profile_name)
             .collect(),
-        revocation: revocation.unwrap_or_else(|fault| unread.note("our own revocation", fault)),
-        session_deny: session_deny.unwrap_or_else(|fault| unread.note("our own deny", fault)),
+        revocation: revocation.unwrap_or_else(|fault| unread.note(OWN_DENY, &fault)),
+        session_deny: session_deny.unwrap_or_else(|fault| unread.note(OWN_DENY, &fault)),
         unread: unread.0,
     })))
 }
@@ -240,7 +240,7 @@ async fn role_policy(iam: &aws_sdk_iam::Client, role: &str, policy: Option<&str>
     let Some(policy) = policy else { return Ok(None) };
     match iam.get_role_policy().role_name(role).policy_name(policy).send().await {
         Ok(output) => Ok(Some(policy::decode(output.policy_document()))),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_entity_exception()) => Ok(None),
+        Err(error) if crate::aws::is_no_such_entity(&error) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -250,13 +250,13 @@ async fn role_policy(iam: &aws_sdk_iam::Client, role: &str, policy: Option<&str>
 struct Unread(Vec<String>);
 
 impl Unread {
-    fn note<T>(&mut self, what: &str, fault: Fault) -> Option<T> {
+    fn note<T>(&mut self, what: &str, fault: &Fault) -> Option<T> {
         self.0.push(format!("{what}: {fault}"));
         None
     }
 
     fn list<T, E: Into<Fault>>(&mut self, what: &str, read: Result<Vec<T>, E>) -> Vec<T> {
-        read.unwrap_or_else(|error| self.note(what, error.into()).unwrap_or_default())
+        read.unwrap_or_else(|error| self.note(what, &error.into()).unwrap_or_default())
     }
 }
 

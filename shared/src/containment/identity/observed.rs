@@ -15,6 +15,9 @@ use crate::timestamp::Timestamp;
 /// gap would escape a cut-off of "now"; AWS's own button uses about 30 seconds (CONTAINMENT A6).
 pub const REVOCATION_MARGIN: Duration = Duration::from_secs(30);
 
+/// How a deny of our own is called among what could not be read.
+pub(super) const OWN_DENY: &str = "our own deny";
+
 /// Everything the decision about an identity needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
@@ -38,6 +41,18 @@ pub enum Principal {
     Absent,
     /// There is nothing in IAM to look at for this target.
     NotLooked,
+}
+
+impl Principal {
+    /// What could not be read of it.
+    #[must_use]
+    pub fn unread(&self) -> &[String] {
+        match self {
+            Self::User(user) => &user.unread,
+            Self::Role(role) => &role.unread,
+            Self::Absent | Self::NotLooked => &[],
+        }
+    }
 }
 
 /// An IAM user and all its credentials.

@@ -73,7 +73,7 @@ fn guardduty_json(finding: &aws_sdk_guardduty::types::Finding) -> Value {
             "instanceDetails": { "instanceId": resource.and_then(|resource| resource.instance_details()).and_then(|instance| instance.instance_id()) },
         },
         "service": {
-            "archived": service.and_then(|service| service.archived()),
+            "archived": service.and_then(aws_sdk_guardduty::types::Service::archived),
             "eventFirstSeen": service.and_then(|service| service.event_first_seen()),
             "eventLastSeen": service.and_then(|service| service.event_last_seen()),
             "additionalInfo": { "value": info.and_then(|info| info.value()) },
@@ -128,8 +128,8 @@ fn security_hub_json(finding: &aws_sdk_securityhub::types::AwsSecurityFinding) -
         "sample": finding.sample(),
         "recordState": finding.record_state().map(aws_sdk_securityhub::types::RecordState::as_str),
         "severity": {
-            "product": severity.and_then(|severity| severity.product()),
-            "normalized": severity.and_then(|severity| severity.normalized()),
+            "product": severity.and_then(aws_sdk_securityhub::types::Severity::product),
+            "normalized": severity.and_then(aws_sdk_securityhub::types::Severity::normalized),
             "label": severity.and_then(|severity| severity.label()).map(aws_sdk_securityhub::types::SeverityLabel::as_str),
         },
         "resources": finding.resources().iter().map(resource).collect::<Vec<_>>(),

@@ -1,0 +1,136 @@
+//! One finding arrives by several feeds: its copies must end in one case.
+
+use std::collections::BTreeSet;
+
+use rstest::rstest;
+use serde_json::Value;
+use tourniquet::event::{Parsed, parse, parse_guardduty_finding};
+use tourniquet::finding::{Finding, Target};
+
+use crate::support::{FIRST_KEY, finding, key, sample};
+
+const COPIES: [&str; 5] = [
+    "leaked-access-key",
+    "leaked-access-key-updated",
+    "leaked-access-key-security-hub-copy",
+    "leaked-access-key-ocsf-copy",
+    "leaked-access-key-ocsf-copy-sparse",
+];
+
+#[test]
+fn the_copies_of_a_finding_share_id_account_region_type_and_first_sighting() {
+    let identity = |finding: &Finding| {
+        (
+            finding.id.to_string(),
+            finding.account.to_string(),
+            finding.region.to_string(),
+            finding.finding_type.clone(),
+            finding.first_seen.to_string(),
+        )
+    };
+    let distinct: BTreeSet<_> = COPIES.iter().map(|name| identity(&finding(name))).collect();
+    assert_eq!(distinct.len(), 1, "{distinct:#?}");
+}
+
+#[rstest]
+#[case("leaked-access-key-updated")]
+#[case("leaked-access-key-security-hub-copy")]
+#[case("leaked-access-key-ocsf-copy")]
+fn a_full_copy_accuses_the_same_target(#[case] copy: &str) {
+    assert_eq!(finding(copy).targets, finding("leaked-access-key").targets);
+}
+
+#[test]
+fn a_sparse_copy_accuses_the_same_key() {
+    assert_eq!(finding("leaked-access-key-ocsf-copy-sparse").targets, [Target::AccessKey { key: key(FIRST_KEY) }]);
+    assert!(matches!(&finding("leaked-access-key").targets[0], Target::User(user) if user.key == Some(key(FIRST_KEY))));
+}
+
+#[test]
+fn the_copies_of_an_anomalous_finding_name_its_type_alike() {
+    let event = finding("anomalous-behaviour-user");
+    let copy = finding("anomalous-behaviour-security-hub-copy");
+    let pressed = finding("custom-action-user");
+    assert_eq!((&event.id, &event.finding_type, &event.targets), (&copy.id, &copy.finding_type, &copy.targets));
+    assert_eq!((&event.id, &event.finding_type, &event.targets), (&pressed.id, &pressed.finding_type, &pressed.targets));
+}
+
+/// The key spelt as the detector's API spells it: `resourceType` is `ResourceType`.
+fn capitalised(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let capitalised_key = |text: &str| text[..1].to_ascii_uppercase() + &text[1..];
+            fields.iter().map(|(key, value)| (capitalised_key(key), capitalised(value))).collect()
+        }
+        Value::Array(elements) => elements.iter().map(capitalised).collect(),
+        value => value.clone(),
+    }
+}
+
+#[rstest]
+#[case("leaked-access-key")]
+#[case("instance-credentials-exfiltrated")]
+#[case("attack-sequence-one-actor")]
+#[case("s3-finding-by-foreign-role")]
+#[case("sample-finding")]
+#[case("archived-finding")]
+fn a_guardduty_finding_reads_the_same_from_event_api_and_export(#[case] name: &str) {
+    let event: Value = serde_json::from_slice(&sample(name)).expect("JSON");
+    let from_event = parse(&sample(name)).remove(0);
+    assert_eq!(parse_guardduty_finding(&event["detail"]), from_event);
+    assert_eq!(parse_guardduty_finding(&capitalised(&event["detail"])), from_event);
+    let bare = serde_json::to_vec(&event["detail"]).expect("JSON");
+    assert_eq!(parse(&bare), [from_event]);
+}
+
+#[rstest]
+#[case(Value::Bool(false), false)]
+#[case(Value::Bool(true), true)]
+#[case("false".into(), false)]
+#[case("true".into(), true)]
+#[case("TRUE".into(), true)]
+#[case(Value::Null, false)]
+fn a_flag_may_be_text(#[case] archived: Value, #[case] is_archived: bool) {
+    let mut event: Value = serde_json::from_slice(&sample("leaked-access-key")).expect("JSON");
+    event["detail"]["service"]["archived"] = archived;
+    let parsed = parse(&serde_json::to_vec(&event).expect("JSON")).remove(0);
+    assert_eq!(matches!(&parsed, Parsed::Ignored(ignored) if ignored.reason.as_str() == "archived_finding"), is_archived);
+    assert_eq!(matches!(parsed, Parsed::Finding(_)), !is_archived);
+}
+
+#[rstest]
+#[case::float(serde_json::json!(8.0))]
+#[case::integer(serde_json::json!(8))]
+#[case::text(serde_json::json!("8"))]
+fn a_severity_may_be_an_integer_a_float_or_text(#[case] severity: Value) {
+    let mut event: Value = serde_json::from_slice(&sample("leaked-access-key")).expect("JSON");
+    event["detail"]["severity"] = severity;
+    assert_eq!(parse(&serde_json::to_vec(&event).expect("JSON")), parse(&sample("leaked-access-key")));
+}
+
+#[rstest]
+#[case("Instance", "Resource { resource_type: \"Instance\" }")]
+#[case("EKSCluster", "Resource { resource_type: \"EKSCluster\" }")]
+#[case("Lambda", "Resource { resource_type: \"Lambda\" }")]
+#[case("SomethingNew", "Resource { resource_type: \"SomethingNew\" }")]
+fn the_target_follows_the_resource_type_not_the_details_present(#[case] resource_type: &str, #[case] target: &str) {
+    let mut event: Value = serde_json::from_slice(&sample("instance-credentials-exfiltrated")).expect("JSON");
+    event["detail"]["resource"]["resourceType"] = resource_type.into();
+    let findings = crate::support::findings(&serde_json::to_vec(&event).expect("JSON"));
+    assert_eq!(format!("{:?}", findings[0].targets), format!("[{target}]"));
+}
+
+#[test]
+fn instance_details_count_only_where_the_finding_is_about_stolen_instance_credentials() {
+    let mut event: Value = serde_json::from_slice(&sample("instance-credentials-exfiltrated")).expect("JSON");
+    let instance = |event: &Value| {
+        let findings = crate::support::findings(&serde_json::to_vec(event).expect("JSON"));
+        match &findings[0].targets[0] {
+            Target::RoleSession(session) => session.instance.as_ref().map(ToString::to_string),
+            _ => None,
+        }
+    };
+    assert_eq!(instance(&event).as_deref(), Some(crate::support::INSTANCE));
+    event["detail"]["type"] = "UnauthorizedAccess:IAMUser/MaliciousIPCaller".into();
+    assert_eq!(instance(&event), None);
+}

@@ -1,0 +1,217 @@
+//! A finding is attacker-influenced text. Whatever stands in it: nothing panics, identifiers that survive are valid,
+//! and what is shown to a person is printable.
+
+use serde_json::{Value, json};
+use tourniquet::case::CaseId;
+use tourniquet::containment::TargetRecord;
+use tourniquet::event::{IgnoredReason, LARGEST_EVENT, Parsed, parse};
+use tourniquet::finding::{Finding, Target, Trigger};
+use tourniquet::id::{AccountId, FindingId, InstanceId, PrincipalName, Region, SessionName, UniqueId};
+use tourniquet::text::printable;
+
+use crate::support::{HOSTILE, is_printable, sample, samples};
+
+/// Everything that must hold of what `bytes` were read as.
+pub(super) fn check(bytes: &[u8]) -> Vec<Parsed> {
+    let parsed = parse(bytes);
+    assert!(!parsed.is_empty(), "an event became nothing");
+    for parsed in &parsed {
+        match parsed {
+            Parsed::Finding(finding) => check_finding(finding),
+            Parsed::Ignored(ignored) => {
+                assert!(is_printable(&ignored.detail) && ignored.detail.chars().count() <= 200, "{ignored:?}");
+            }
+        }
+    }
+    parsed
+}
+
+fn check_finding(finding: &Finding) {
+    assert!(FindingId::parse(finding.id.as_str()).is_ok());
+    assert!(AccountId::parse(finding.account.as_str()).is_ok());
+    assert!(Region::parse(finding.region.as_str()).is_ok());
+    assert!(finding.severity.is_finite());
+    for (text, limit) in [(&finding.title, 200), (&finding.finding_type, 128)] {
+        assert!(is_printable(text) && text.chars().count() <= limit, "{text:?}");
+    }
+    assert!(finding.product.as_deref().is_none_or(is_printable));
+    if let Trigger::Button { action } = &finding.trigger {
+        assert!(is_printable(action));
+    }
+    for target in &finding.targets {
+        check_target(target);
+        // What a target is filed under is a path that nobody can lead elsewhere.
+        let key = TargetRecord::accused(finding, target).key();
+        assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_:+=,.@-".contains(&byte)), "{key}");
+        assert_eq!(key.matches('/').count(), 2, "{key}");
+        assert!(!key.contains("/../") && !key.ends_with("/.."), "{key}");
+        assert!(CaseId::parse(&CaseId::of(finding, &key).to_string()).is_ok());
+    }
+    let stored = serde_json::to_string(finding).expect("JSON");
+    let restored: Finding = serde_json::from_str(&stored).expect("what the case stores is read back");
+    assert_eq!(restored.targets, finding.targets);
+    assert_eq!((restored.first_seen, restored.last_seen), (finding.first_seen, finding.last_seen));
+}
+
+fn check_target(target: &Target) {
+    match target {
+        Target::User(user) => {
+            assert!(PrincipalName::parse(user.name.as_str()).is_ok());
+            assert!(
+                user.unique_id.as_ref().is_none_or(|id| UniqueId::parse(id.as_str()).is_ok() && id.as_str().starts_with("AIDA"))
+            );
+        }
+        Target::RoleSession(role) => {
+            assert!(PrincipalName::parse(role.role.as_str()).is_ok());
+            assert!(
+                role.role_id.as_ref().is_none_or(|id| UniqueId::parse(id.as_str()).is_ok() && id.as_str().starts_with("AROA"))
+            );
+            assert!(role.session.as_ref().is_none_or(|session| SessionName::parse(session.as_str()).is_ok()));
+            assert!(role.instance.as_ref().is_none_or(|id| InstanceId::parse(id.as_str()).is_ok()));
+        }
+        Target::AccessKey { key } => assert!(key.is_long_term()),
+        Target::Root { .. } => {}
+        Target::Elsewhere(elsewhere) => assert!(is_printable(&elsewhere.label) && elsewhere.label.chars().count() <= 80),
+        Target::Resource { resource_type } => assert!(is_printable(resource_type) && resource_type.chars().count() <= 40),
+    }
+}
+
+/// The JSON pointers of every value in `value`, itself left out.
+pub(super) fn pointers(value: &Value) -> Vec<String> {
+    fn walk(value: &Value, at: &str, found: &mut Vec<String>) {
+        let children: Vec<(String, &Value)> = match value {
+            Value::Object(fields) => {
+                fields.iter().map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value)).collect()
+            }
+            Value::Array(elements) => elements.iter().enumerate().map(|(at, value)| (at.to_string(), value)).collect(),
+            _ => Vec::new(),
+        };
+        for (key, child) in children {
+            let at = format!("{at}/{key}");
+            found.push(at.clone());
+            walk(child, &at, found);
+        }
+    }
+    let mut found = Vec::new();
+    walk(value, "", &mut found);
+    found
+}
+
+fn with(event: &Value, pointer: &str, value: Value) -> Vec<u8> {
+    let mut event = event.clone();
+    *event.pointer_mut(pointer).expect("a pointer into the event") = value;
+    serde_json::to_vec(&event).expect("JSON")
+}
+
+#[test]
+fn hostile_text_in_any_field_of_any_feed_stays_data() {
+    let long = "\u{1f980}".repeat(3_000);
+    for name in [
+        "leaked-access-key",
+        "instance-credentials-exfiltrated",
+        "attack-sequence-one-actor",
+        "leaked-access-key-security-hub-copy",
+        "two-findings-custom-action",
+        "leaked-access-key-ocsf-copy",
+        "exposed-key-health",
+    ] {
+        let event: Value = serde_json::from_slice(&sample(name)).expect("JSON");
+        let strings: Vec<_> = pointers(&event).into_iter().filter(|at| event.pointer(at).is_some_and(Value::is_string)).collect();
+        assert!(strings.len() > 10, "{name}");
+        for pointer in &strings {
+            for hostile in HOSTILE.iter().copied().chain([long.as_str()]) {
+                check(&with(&event, pointer, hostile.into()));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_field_of_every_sample_may_be_missing_or_of_another_type() {
+    for (_, bytes) in samples() {
+        let event: Value = serde_json::from_slice(&bytes).expect("JSON");
+        for pointer in pointers(&event) {
+            for value in [Value::Null, json!({}), json!([]), json!(-1.5e300), json!(true)] {
+                check(&with(&event, &pointer, value));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_name_that_iam_would_not_take_names_nobody() {
+    let event: Value = serde_json::from_slice(&sample("leaked-access-key")).expect("JSON");
+    for hostile in HOSTILE.iter().filter(|hostile| PrincipalName::parse(hostile).is_err()) {
+        let parsed = check(&with(&event, "/detail/resource/accessKeyDetails/userName", (*hostile).into()));
+        let Parsed::Finding(finding) = &parsed[0] else { unreachable!("a finding with a hostile name is still a finding") };
+        assert!(matches!(&finding.targets[..], [Target::Elsewhere(_)]), "{hostile:?}: {:?}", finding.targets);
+    }
+}
+
+#[test]
+fn a_session_that_cannot_be_named_does_not_widen_into_the_whole_role() {
+    let event: Value = serde_json::from_slice(&sample("role-session-named")).expect("JSON");
+    for session in ["a b", "x", "a:b", "a\"b", "a*", "\u{1f980}\u{1f980}", &"s".repeat(65)] {
+        let id = format!("AROADEVELOPERQEXAMPLE:{session}");
+        let parsed = check(&with(&event, "/detail/resource/accessKeyDetails/principalId", id.into()));
+        let Parsed::Finding(finding) = &parsed[0] else { unreachable!("still a finding") };
+        assert!(matches!(&finding.targets[..], [Target::Elsewhere(_)]), "{session:?}: {:?}", finding.targets);
+    }
+}
+
+#[test]
+fn an_event_beyond_the_largest_is_not_read() {
+    let reason = |bytes: &[u8]| match &check(bytes)[..] {
+        [Parsed::Ignored(ignored)] => Some(ignored.reason),
+        _ => None,
+    };
+    let event: Value = serde_json::from_slice(&sample("leaked-access-key")).expect("JSON");
+    let too_long = with(&event, "/detail/title", "a".repeat(LARGEST_EVENT).into());
+    assert_eq!(reason(&too_long), Some(IgnoredReason::TooLarge));
+    let mut padded = sample("leaked-access-key");
+    padded.resize(LARGEST_EVENT, b' ');
+    assert_eq!(reason(&padded), None, "an event of the largest size is read");
+    padded.push(b' ');
+    assert_eq!(reason(&padded), Some(IgnoredReason::TooLarge));
+}
+
+#[test]
+fn what_is_no_event_is_ignored_with_a_reason() {
+    for (bytes, expected) in [
+        (b"".to_vec(), IgnoredReason::Malformed),
+        (b"\xff\xfe{}".to_vec(), IgnoredReason::Malformed),
+        (b"{".to_vec(), IgnoredReason::Malformed),
+        (b"{\"source\":\"\xc3\x28\"}".to_vec(), IgnoredReason::Malformed),
+        ([b"[".repeat(200), b"]".repeat(200)].concat(), IgnoredReason::Malformed),
+        (b"null".to_vec(), IgnoredReason::UnknownEnvelope),
+        (b"[]".to_vec(), IgnoredReason::UnknownEnvelope),
+        (b"{}".to_vec(), IgnoredReason::UnknownEnvelope),
+        (br#"{"source":"aws.guardduty","detail-type":"GuardDuty Finding"}"#.to_vec(), IgnoredReason::UnknownEnvelope),
+        (
+            br#"{"source":"aws.guardduty","detail-type":"GuardDuty Finding","detail":{}}"#.to_vec(),
+            IgnoredReason::IncompleteFinding,
+        ),
+        (
+            br#"{"source":"aws.securityhub","detail-type":"Security Hub Findings - Imported","detail":{"findings":[]}}"#.to_vec(),
+            IgnoredReason::NoFindings,
+        ),
+        (
+            br#"{"source":"aws.securityhub","detail-type":"Security Hub Findings - Custom Action","detail":{"findings":[{}]}}"#
+                .to_vec(),
+            IgnoredReason::UnknownEnvelope,
+        ),
+    ] {
+        let parsed = check(&bytes);
+        let found = matches!(&parsed[..], [Parsed::Ignored(ignored)] if ignored.reason == expected);
+        assert!(found, "{:?}: {parsed:?}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[test]
+fn printable_text_keeps_its_letters_and_loses_its_tricks() {
+    for hostile in HOSTILE {
+        let clean = printable(hostile, 200);
+        assert!(is_printable(&clean), "{clean:?}");
+        assert_eq!(clean.chars().count(), hostile.chars().count().min(200));
+    }
+}

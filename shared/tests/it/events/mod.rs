@@ -1,0 +1,7 @@
+//! Bytes in, findings out.
+
+mod copies;
+mod corpus;
+mod hostile;
+mod mutated;
+mod samples;

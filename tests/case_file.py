@@ -1,0 +1,83 @@
+"""A case as it lies in the bucket, read and checked without the product's help."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+_LEDGER_ENTRY = re.compile(r"cases/[^/]+/(\d{4})-([a-z]+)\.json")
+
+
+@dataclass
+class CaseFile:
+    id: str
+    objects: dict
+    """Key -> bytes of everything under the case's prefix."""
+    open: dict
+    """The open case: the object under `targets/` that names this case."""
+
+    @classmethod
+    def read(cls, s3, bucket, case):
+        objects = _read_all(s3, bucket, f"cases/{case}/")
+        first = json.loads(objects[f"cases/{case}/0001-opened.json"])
+        target = first["what"]["decision"]["target"]
+        stem = f"targets/{target['account']}/{target['kind']}/"
+        open_cases = [json.loads(body) for body in _read_all(s3, bucket, stem).values()]
+        (open_case,) = [found for found in open_cases if found["case"] == case]
+        return cls(case, objects, open_case)
+
+    @staticmethod
+    def open_case(s3, bucket, key):
+        try:
+            return json.loads(s3.get_object(Bucket=bucket, Key=f"targets/{key}.json")["Body"].read())
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return None
+            raise
+
+    @property
+    def entries(self):
+        """The ledger's entries, in the order of their keys."""
+        return [json.loads(self.objects[key]) for key in sorted(self.objects) if _LEDGER_ENTRY.fullmatch(key)]
+
+    @property
+    def kinds(self):
+        return [entry["entry"] for entry in self.entries]
+
+    def entry(self, kind):
+        """The last entry of a kind: what it records."""
+        return [entry["what"] for entry in self.entries if entry["entry"] == kind][-1]
+
+    @property
+    def memory(self):
+        """What the open case remembers: finding, decision, plan and original state."""
+        return self.open["memory"]["what"]
+
+    @property
+    def original(self):
+        return self.memory["original"]
+
+    def check_chain(self):
+        """Each entry holds the SHA-256 of the one before, numbers have no gap, and the evidence is what was hashed."""
+        previous, number = None, 0
+        for key in sorted(self.objects):
+            found = _LEDGER_ENTRY.fullmatch(key)
+            if not found:
+                continue
+            number += 1
+            entry = json.loads(self.objects[key])
+            assert int(found[1]) == entry["number"] == number, f"{key}: entry {entry['number']}, expected {number}"
+            assert found[2] == entry["entry"] and entry["case"] == self.id, key
+            assert entry["previous"] == previous, f"{key}: `previous` is not the hash of the entry before"
+            previous = hashlib.sha256(self.objects[key]).hexdigest()
+        assert number > 0, "no entries"
+        evidence = self.objects[f"cases/{self.id}/event.json"]
+        assert hashlib.sha256(evidence).hexdigest() == self.entries[0]["what"]["event_sha256"]
+
+
+def _read_all(s3, bucket, prefix):
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
