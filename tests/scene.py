@@ -5,50 +5,23 @@ hands back all that came of it: the attempts, the answer, the case in its bucket
 """
 
 import contextlib
-import json
-import os
 import random
-import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from case_file import CaseFile
-from lab import seed
-from lab.template import deploy
+from lab import seed, stage
+from lab.case_file import CaseFile
+from lab.stage import FUNCTION
 
-ROOT = Path(__file__).resolve().parent.parent
-BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
-FUNCTION = "contain-identity"
-VERIFY_AFTER_MS = 200
 ATTEMPTS = 3
 """How often Lambda tries an event."""
-
-_PROTECT = """
-[[protect]]
-arn = "{arn}"
-because = "the way back in when single sign-on is down"
-"""
-_FINDING_ID = re.compile(r"(?<=finding/)[0-9a-f]{32}")
-
-
-def environment():
-    """What the lab changes of the function's variables; one open switch keeps the runs comparable."""
-    return {"VERIFY_AFTER_MS": str(VERIFY_AFTER_MS)}
 
 
 class Scene:
     def __init__(self, lab):
         self.lab = lab
         self.break_glass = seed.user(lab, "break-glass")
-        shipped = (ROOT / "infra" / "guardrails.toml").read_text(encoding="utf-8")
-        self.guardrails = shipped + _PROTECT.format(arn=self.break_glass.arn)
-        self.deployment = deploy(
-            ROOT / "infra" / "template.yaml",
-            lab,
-            binaries_dir=BINARIES,
-            environment=environment(),
-            guardrails=self.guardrails,
-        )
+        self.guardrails = stage.guardrails(self.break_glass)
+        self.deployment = stage.deploy_product(lab, self.break_glass)
         outputs = self.deployment.outputs
         self.bucket = outputs["CaseBucketName"]
         self.topic = outputs["AlertTopicArn"]
@@ -59,31 +32,23 @@ class Scene:
 
     # --- events ---------------------------------------------------------------------------------
 
-    def event(self, name, replacing=None, finding=None):
-        """An event of `events/contain-identity` with other words in it, under a finding id of its own.
+    def event(self, name, words=None, finding=None):
+        """A sample event with other words in it, under a finding id of its own.
 
         `finding` gives it the id of a finding fired before: a copy or an update of that one.
         """
-        text = (ROOT / "events" / FUNCTION / f"{name}.json").read_text(encoding="utf-8")
-        for old, new in (replacing or {}).items():
-            text = text.replace(old, new)
-        for old in dict.fromkeys(_FINDING_ID.findall(text)):
-            text = text.replace(old, finding or f"{self._random.getrandbits(128):032x}")
-        return json.loads(text)
+        return self._fresh(stage.replaced(stage.load(name), words or {}), finding)
 
     def accuse(self, user, event="leaked-access-key", named="svc-build", key=None, finding=None):
         """An event about an IAM user, with the user's own name, unique id and key in it."""
-        text = json.dumps(self.event(event))
-        words = {named: user.name}
-        words |= {old: user.id for old in re.findall(r"\bAIDA[A-Z0-9]{17}\b", text)}
-        words |= {old: key or user.key["AccessKeyId"] for old in re.findall(r"\bA[KS]IA[A-Z0-9]{16}\b", text)}
-        return self.event(event, words, finding)
+        return self._fresh(stage.about_user(stage.load(event), user, named, key), finding)
 
-    def accuse_role(self, role, event="role-session-named", named="developer", replacing=None, finding=None):
-        """An event about a role; `replacing` says which session or instance takes the place of the event's."""
-        text = json.dumps(self.event(event))
-        ids = {old: role.id for old in re.findall(r"\bAROA[A-Z0-9]{17}\b", text)}
-        return self.event(event, {named: role.name, **ids, **(replacing or {})}, finding)
+    def accuse_role(self, role, event="role-session-named", named="developer", words=None, finding=None):
+        """An event about a role; `words` says which session or instance takes the place of the event's."""
+        return self._fresh(stage.about_role(stage.load(event), role, named, words), finding)
+
+    def _fresh(self, text, finding):
+        return stage.with_finding_id(text, lambda: finding or f"{self._random.getrandbits(128):032x}")
 
     def import_copy(self, event):
         """The finding of a Security Hub event, imported there as the product that made it would."""
@@ -108,12 +73,14 @@ class Scene:
         delivery.event_id = (self.lab.deliver_event if whole else self.lab.put_event)(event)
         return delivery.wait()
 
-    def invoke(self, event, function=FUNCTION):
+    def invoke(self, event, function=FUNCTION, forged=False):
         """Hand an event to the function asynchronously, past the rules, as EventBridge would."""
-        return self.start(event, function).wait()
+        return self.start(event, function, forged).wait()
 
-    def start(self, event, function=FUNCTION):
-        """The same without waiting."""
+    def start(self, event, function=FUNCTION, forged=False):
+        """The same without waiting. A forged finding is one that its detector has never heard of."""
+        if event["source"] == "aws.guardduty" and not forged:
+            self.lab.seed_finding(event["detail"])
         delivery = self._begin()
         delivery.request_id = self.lab.invoke_async(function, event)
         return delivery

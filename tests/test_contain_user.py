@@ -8,7 +8,6 @@ import pytest
 from lab import policies, seed
 from lab.client import LabRefused
 from lab_assertions import refused
-from scene import FUNCTION
 
 DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Sid":"IRDenyAll","Effect":"Deny","Action":"*","Resource":"*"}]}'
 
@@ -382,7 +381,3 @@ def test_passing_trouble_is_tried_again(scene, kind):
     assert delivery.result["outcome"] == "contained"
     assert len(delivery.messages()) == 1
     delivery.case.check_chain()
-
-
-def test_function_answers_to_its_own_name(scene):
-    assert scene.deployment.outputs["ContainIdentityFunction"] == FUNCTION

@@ -37,7 +37,8 @@ impl Delivery<'_> {
 
     async fn attempt(&self, step: &Step) -> Attempt {
         let started_ms = self.elapsed_ms();
-        let applied = step.apply(&self.function.clients.iam).await;
+        // Boxed: the futures of nine SDK operations, of which one is polled.
+        let applied = Box::pin(step.apply(&self.function.clients.iam)).await;
         let took_ms = self.elapsed_ms() - started_ms;
         let retryable = applied.as_ref().is_err_and(Fault::is_retryable);
         let (status, request_id, as_done) = match applied {

@@ -98,10 +98,10 @@ impl Delivery<'_> {
                 };
                 return Err(work.failed("a step that a retry can mend", &fault, &attempts));
             }
-            etag = self.verify(&mut work, &mut attempts, etag).await?;
+            etag = Box::pin(self.verify(&mut work, &mut attempts, etag)).await?;
         }
         let result = self.result(&work, &attempts);
-        self.report(work, result, &etag, &attempts).await
+        Box::pin(self.report(work, result, &etag, &attempts)).await
     }
 
     /// Records what became of the steps, and puts them into the plan as they were carried out: what is undone later
@@ -230,7 +230,7 @@ impl Delivery<'_> {
                 .await;
             sent.map(|output| output.message_id).map_err(Fault::from)
         };
-        let noted = self.note(work.decided.finding(), &text);
+        let noted = Box::pin(self.note(work.decided.finding(), &text));
         let (published, noted) = tokio::join!(publish, noted);
         let message_id = published.map_err(|fault| work.failed("telling people", &fault, attempts))?;
         let what = json!({ "result": result, "notification": message_id, "note": { "status": noted, "text": text } });
@@ -263,7 +263,7 @@ impl Delivery<'_> {
         let mut work = Work::new(decided, case, journal);
         work.contested = Some(reason);
         let result = self.result(&work, &[]);
-        self.report(work, result, &etag, &[]).await
+        Box::pin(self.report(work, result, &etag, &[])).await
     }
 
     /// A case that stands as it is: nothing is done, nobody is told again. A finding that is new to it joins it, and
@@ -275,7 +275,7 @@ impl Delivery<'_> {
         result.repeat = true;
         let joins = !case.findings.contains(&decided.finding().id);
         if joins || decided.finding().source == Source::SecurityHub {
-            let noted = self.note(decided.finding(), &note(&result)).await;
+            let noted = Box::pin(self.note(decided.finding(), &note(&result))).await;
             if joins {
                 self.join(&decided, case, &etag, &noted).await?;
             }

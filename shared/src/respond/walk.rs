@@ -93,7 +93,7 @@ impl Delivery<'_> {
         match opened {
             Ok(Written::Written(remembered)) => {
                 journal.advance(&open_case.memory);
-                self.work(Work::new(decided, open_case, journal), remembered, cuts, true).await
+                Box::pin(self.work(Work::new(decided, open_case, journal), remembered, cuts, true)).await
             }
             Ok(Written::Lost) => self.lost(&decided).await,
             Err(fault) => Err(Retry {
@@ -120,15 +120,15 @@ impl Delivery<'_> {
         })?;
         let acted = before.decision.verdict == Verdict::Contain;
         match (case.state, acted) {
-            (State::Settled, true) => self.revisit(decided, case, etag).await,
+            (State::Settled, true) => Box::pin(self.revisit(decided, case, etag)).await,
             (State::Settled, false) if same_verdict(&before.decision.verdict, &decided.decision().verdict) => {
-                self.repeat(decided, case, etag).await
+                Box::pin(self.repeat(decided, case, etag)).await
             }
             (State::Working, true) => {
                 let missing = identity::drift(&case.plan, &decided.principal, self.function.responder.partition);
-                self.resume(decided, case, etag, &missing).await
+                Box::pin(self.resume(decided, case, etag, &missing)).await
             }
-            (State::Working | State::Settled, false) => self.decide_anew(decided, case, etag).await,
+            (State::Working | State::Settled, false) => Box::pin(self.decide_anew(decided, case, etag)).await,
         }
     }
 
@@ -137,13 +137,13 @@ impl Delivery<'_> {
     async fn revisit(&self, decided: Decided, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
         let missing = identity::drift(&case.plan, &decided.principal, self.function.responder.partition);
         if missing.is_empty() || !decided.contains() || matches!(case.outcome, Some(Outcome::Contested(_))) {
-            return self.repeat(decided, case, etag).await;
+            return Box::pin(self.repeat(decided, case, etag)).await;
         }
         if case.reasserted >= MOST_REASSERTIONS {
-            return self.give_up(decided, case, etag, &missing).await;
+            return Box::pin(self.give_up(decided, case, etag, &missing)).await;
         }
         let case = OpenCase { reasserted: case.reasserted + 1, attempts: 0, ..case };
-        self.resume(decided, case, etag, &missing).await
+        Box::pin(self.resume(decided, case, etag, &missing)).await
     }
 
     /// Takes a case up where a delivery left it, or where somebody undid it. The original state stays the one
@@ -174,7 +174,7 @@ impl Delivery<'_> {
                 let mut work = Work::new(decided, case, journal);
                 work.may_be_repeated = reported_before;
                 work.found_undone = found_undone;
-                self.work(work, remembered, cuts, false).await
+                Box::pin(self.work(work, remembered, cuts, false)).await
             }
             Ok(Written::Lost) => self.lost(&decided).await,
             Err(fault) => Err(Retry::before_any_change("taking the case up", case.case.to_string(), &fault)),
@@ -202,7 +202,7 @@ impl Delivery<'_> {
         match taken {
             Ok(Written::Written(remembered)) => {
                 journal.advance(&case.memory);
-                self.work(Work::new(decided, case, journal), remembered, cuts, true).await
+                Box::pin(self.work(Work::new(decided, case, journal), remembered, cuts, true)).await
             }
             Ok(Written::Lost) => self.lost(&decided).await,
             Err(fault) => Err(Retry::before_any_change("remembering the plan", case.case.to_string(), &fault)),

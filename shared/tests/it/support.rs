@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use tourniquet::containment::identity::{
     AccessKey, Credential, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential,
@@ -26,7 +27,12 @@ pub(crate) fn repository() -> PathBuf {
 }
 
 /// Every sample event by name, in the order of names.
-pub(crate) fn samples() -> Vec<(String, Vec<u8>)> {
+pub(crate) fn samples() -> &'static [(String, Vec<u8>)] {
+    static SAMPLES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(read_samples);
+    &SAMPLES
+}
+
+fn read_samples() -> Vec<(String, Vec<u8>)> {
     let folder = repository().join("events/contain-identity");
     let mut samples: Vec<_> = std::fs::read_dir(folder)
         .expect("the sample events")
@@ -43,7 +49,7 @@ pub(crate) fn samples() -> Vec<(String, Vec<u8>)> {
 }
 
 pub(crate) fn sample(name: &str) -> Vec<u8> {
-    std::fs::read(repository().join(format!("events/contain-identity/{name}.json"))).expect("a sample event")
+    samples().iter().find(|(known, _)| known == name).expect("a sample event").1.clone()
 }
 
 pub(crate) fn findings(bytes: &[u8]) -> Vec<Finding> {
@@ -56,9 +62,12 @@ pub(crate) fn findings(bytes: &[u8]) -> Vec<Finding> {
 
 /// The one finding of a sample event.
 pub(crate) fn finding(name: &str) -> Finding {
-    let mut findings = findings(&sample(name));
-    assert_eq!(findings.len(), 1, "{name}");
-    findings.remove(0)
+    static FINDINGS: LazyLock<BTreeMap<&'static str, Vec<Finding>>> =
+        LazyLock::new(|| samples().iter().map(|(name, bytes)| (name.as_str(), findings(bytes))).collect());
+    match &FINDINGS[name][..] {
+        [finding] => finding.clone(),
+        other => unreachable!("{name} holds {} findings", other.len()),
+    }
 }
 
 pub(crate) fn shipped_text() -> String {
@@ -66,7 +75,9 @@ pub(crate) fn shipped_text() -> String {
 }
 
 pub(crate) fn shipped() -> Guardrails {
-    Guardrails::parse("guardrails.toml", &shipped_text()).expect("the shipped guardrails hold together")
+    static SHIPPED: LazyLock<Guardrails> =
+        LazyLock::new(|| Guardrails::parse("guardrails.toml", &shipped_text()).expect("the shipped guardrails hold together"));
+    SHIPPED.clone()
 }
 
 pub(crate) fn at(text: &str) -> Timestamp {

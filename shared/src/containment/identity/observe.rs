@@ -38,7 +38,7 @@ pub struct Wave {
 /// # Errors
 /// When the principal or its open case cannot be read: nothing was changed.
 pub async fn observe(clients: &Clients, store: &CaseStore, finding: &Finding, target: &Target) -> Result<Wave, Retry> {
-    let source = source::at_source(clients, finding);
+    let source = Box::pin(source::at_source(clients, finding));
     let guardrails = guardrails(store);
     if let Target::AccessKey { key } = target {
         let (source, guardrails, owner) = tokio::join!(source, guardrails, owner_of(&clients.iam, key));
@@ -102,8 +102,9 @@ async fn owner_of(iam: &aws_sdk_iam::Client, key: &AccessKeyId) -> Result<Option
 /// When IAM does not answer, or not with what it documents.
 pub async fn principal(clients: &Clients, target: &Target) -> Result<Principal, Retry> {
     let read = match target {
-        Target::User(accused) => user(&clients.iam, accused).await,
-        Target::RoleSession(accused) => role(&clients.iam, accused).await,
+        // Boxed: nine SDK operations side by side are a large future.
+        Target::User(accused) => Box::pin(user(&clients.iam, accused)).await,
+        Target::RoleSession(accused) => Box::pin(role(&clients.iam, accused)).await,
         _ => return Ok(Principal::NotLooked),
     };
     read.map_err(|fault| {

@@ -129,7 +129,7 @@ fn hostile_text_in_any_field_of_any_feed_stays_data() {
 #[test]
 fn every_field_of_every_sample_may_be_missing_or_of_another_type() {
     for (_, bytes) in samples() {
-        let event: Value = serde_json::from_slice(&bytes).expect("JSON");
+        let event: Value = serde_json::from_slice(bytes).expect("JSON");
         for pointer in pointers(&event) {
             for value in [Value::Null, json!({}), json!([]), json!(-1.5e300), json!(true)] {
                 check(&with(&event, &pointer, value));

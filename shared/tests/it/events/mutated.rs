@@ -89,8 +89,7 @@ proptest! {
 
     #[test]
     fn a_mutated_sample_is_read_without_panic(of in any::<Index>(), mutations in prop::collection::vec(mutation(), 1..6)) {
-        let samples = samples();
-        let mut event: Value = serde_json::from_slice(&of.get(&samples).1).expect("JSON");
+        let mut event: Value = serde_json::from_slice(&of.get(samples()).1).expect("JSON");
         for mutation in &mutations {
             mutate(&mut event, mutation);
         }
@@ -99,8 +98,7 @@ proptest! {
 
     #[test]
     fn a_torn_sample_is_read_without_panic(of in any::<Index>(), at in any::<Index>(), byte in any::<u8>()) {
-        let samples = samples();
-        let mut bytes = of.get(&samples).1.clone();
+        let mut bytes = of.get(samples()).1.clone();
         let at = at.index(bytes.len());
         bytes[at] = byte;
         check(&bytes);

@@ -89,11 +89,11 @@ fn outcome(name: &str, finding: &Finding, target: &Target) -> String {
 fn every_sample_event_leads_to_its_verdict_under_the_shipped_guardrails() {
     let mut page = String::new();
     for (name, bytes) in samples() {
-        for parsed in parse(&bytes) {
+        for parsed in parse(bytes) {
             match parsed {
                 Parsed::Finding(finding) => {
                     for target in finding.targets.iter().filter(|target| target.is_identity()) {
-                        writeln!(page, "{name}: {}", outcome(&name, &finding, target)).expect("a String");
+                        writeln!(page, "{name}: {}", outcome(name, &finding, target)).expect("a String");
                     }
                 }
                 Parsed::Ignored(ignored) => writeln!(page, "{name}: ignored: {}", ignored.reason.as_str()).expect("a String"),

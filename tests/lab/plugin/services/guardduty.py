@@ -2,15 +2,21 @@
 
 AWS behaviour: GuardDuty API reference (ListFindings, GetFindings, ArchiveFindings). On the wire the
 members are camelCase, and `service.additionalInfo` is {value, type} with the value a JSON string,
-whereas the EventBridge event carries it as an object. moto has detectors but no findings.
+whereas the EventBridge event carries it as an object; instants are seconds since 1970 where the
+event has text. moto has detectors but no findings.
 """
 
 import copy
 import json
 import threading
 
+from botocore.session import Session as CoreSession
+
 from ..call import Json, handles
+from ..conditions import parse_instant
 from ..errors import AwsError
+
+_FINDING = CoreSession().get_service_model("guardduty").shape_for("Finding")
 
 
 class Detections:
@@ -40,7 +46,19 @@ def _as_api(finding):
     info = service.get("additionalInfo") if isinstance(service, dict) else None
     if isinstance(info, dict) and not ({"value", "type"} >= set(info) and isinstance(info.get("value"), str)):
         service["additionalInfo"] = {"value": json.dumps(info), "type": "default"}
-    return finding
+    return _with_instants(finding, _FINDING)
+
+
+def _with_instants(value, shape):
+    """Text becomes a number wherever the API's model has a timestamp."""
+    if shape.type_name == "timestamp":
+        return parse_instant(value).timestamp() if isinstance(value, str) else value
+    if shape.type_name == "list" and isinstance(value, list):
+        return [_with_instants(element, shape.member) for element in value]
+    if shape.type_name != "structure" or not isinstance(value, dict):
+        return value
+    members = {member.serialization.get("name", name): member for name, member in shape.members.items()}
+    return {k: _with_instants(v, members[k]) if k in members else v for k, v in value.items()}
 
 
 def _store(call):
