@@ -29,6 +29,7 @@ class Scene:
         self.failures = outputs["OnFailureQueueUrl"]
         # Ids of findings come from a fixed seed, so that a failing run can be run again.
         self._random = random.Random(20261121)
+        self._seen = {"invocations": 0, "notifications": 0}
 
     # --- events ---------------------------------------------------------------------------------
 
@@ -86,8 +87,14 @@ class Scene:
         return delivery
 
     def _begin(self):
-        lab = self.lab
-        return Delivery(self, len(lab.invocations()), len(lab.notifications()), lab.mark())
+        return Delivery(self, self._newest("invocations"), self._newest("notifications"), self.lab.mark())
+
+    def _newest(self, record):
+        """The number of the last line of a record; only what is new is fetched."""
+        new = getattr(self.lab, record)(self._seen[record])
+        if new:
+            self._seen[record] = max(self._seen[record], new[-1]["n"])
+        return self._seen[record]
 
     def copy(self, **settings):
         """Another function of the same binary and role, for faults and settings that concern no other test."""

@@ -23,7 +23,17 @@ pub struct Stage {
     pub steps: Vec<Step>,
 }
 
-/// A step that may run before the plan is remembered. Only a deny of our own can become one.
+/// A step that may run before the plan is remembered. Only a deny of our own can become one; anything else has to be
+/// remembered first:
+///
+/// ```compile_fail
+/// use tourniquet::plan::Cut;
+/// use tourniquet::step::RemoveLoginProfile;
+///
+/// fn too_early(step: RemoveLoginProfile) -> Cut {
+///     step.into()
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Cut(Step);

@@ -59,6 +59,12 @@ class CaseFile:
     def original(self):
         return self.memory["original"]
 
+    @property
+    def planned(self):
+        """The names of all steps of the case's plan, sorted: what there is to undo."""
+        plan = self.open["plan"]
+        return sorted(step["step"] for step in plan["cut"] + [s for stage in plan["then"] for s in stage["steps"]])
+
     def check_chain(self):
         """Each entry holds the SHA-256 of the one before, numbers have no gap, and the evidence is what was hashed."""
         previous, number = None, 0

@@ -125,7 +125,7 @@ def the_account(lab, started):
     loot = {
         "access key": victim.keys[0],
         "second access key": victim.keys[1],
-        "session, minted from the key": victim.session,
+        "session minted from the key": victim.session,
         "console session": console,
         "Bedrock API key": victim.bedrock_key,
     }

@@ -31,7 +31,16 @@ pub enum Written<T> {
     Lost,
 }
 
-/// A plan that is in the case bucket. The only plan that can be carried out; only the store makes one.
+/// A plan that is in the case bucket. The only plan that can be carried out; only the store makes one:
+///
+/// ```compile_fail
+/// use tourniquet::case::store::Remembered;
+/// use tourniquet::plan::Plan;
+///
+/// fn never_written(plan: Plan, etag: tourniquet::case::store::Etag) -> Remembered {
+///     Remembered { plan, etag }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Remembered {
     plan: Plan,

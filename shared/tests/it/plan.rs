@@ -1,1 +1,288 @@
-//! x
+//! Plans and the steps they are made of.
+
+use proptest::prelude::*;
+use tourniquet::id::{Partition, PrincipalName};
+use tourniquet::plan::{Cut, Plan, Stage};
+use tourniquet::step::{
+    AttachQuarantineMarker, DeactivateKey, DeactivateServiceCredential, DeactivateSigningCertificate, DeactivateSshKey, DenyAll,
+    DenySession, RemoveLoginProfile, RevokeOlderSessions, Step,
+};
+use tourniquet::timestamp::Timestamp;
+
+use crate::support::{FIRST_KEY, INSTANCE, ROLE_ID, SECOND_KEY, arn, at, holds_a_key, key, name, session, unique_id};
+
+fn user() -> PrincipalName {
+    name("svc-build")
+}
+
+/// One of every step. Exhaustive: a new one does not compile here until it is listed.
+fn every_step() -> Vec<Step> {
+    let listed = |step: &Step| match step {
+        Step::DenyAll(_)
+        | Step::DenySession(_)
+        | Step::RevokeOlderSessions(_)
+        | Step::DeactivateKey(_)
+        | Step::RemoveLoginProfile(_)
+        | Step::DeactivateServiceCredential(_)
+        | Step::DeactivateSshKey(_)
+        | Step::DeactivateSigningCertificate(_)
+        | Step::AttachQuarantineMarker(_) => step.name(),
+    };
+    let instance = arn("arn:aws:ec2:eu-west-1:111122223333:instance/i-0a1b2c3d4e5f67890");
+    let credential = "ACCABEDROCKQ7EXAMPLE".to_owned();
+    let steps: Vec<Step> = vec![
+        DenyAll { user: user() }.into(),
+        DenySession {
+            role: name("developer"),
+            role_id: unique_id(ROLE_ID),
+            session: session("m.rossi@example.com"),
+            instance: None,
+        }
+        .into(),
+        DenySession {
+            role: name("developer"),
+            role_id: unique_id(ROLE_ID),
+            session: session(INSTANCE),
+            instance: Some(instance),
+        }
+        .into(),
+        revocation("2026-11-21T20:48:30.250Z").into(),
+        DeactivateKey { user: user(), key: key(FIRST_KEY) }.into(),
+        RemoveLoginProfile { user: user(), created: Some(at("2026-02-03T04:05:06Z")), reset_required: false }.into(),
+        DeactivateServiceCredential { user: user(), credential, service: "bedrock.amazonaws.com".to_owned() }.into(),
+        DeactivateSshKey { user: user(), key: "APKASSHKEYQ77EXAMPLE".to_owned() }.into(),
+        DeactivateSigningCertificate { user: user(), certificate: "CERTIFICATEQ7EXAMPLE".to_owned() }.into(),
+        AttachQuarantineMarker { user: user(), partition: Partition::GovCloud, policy: None }.into(),
+        AttachQuarantineMarker {
+            user: user(),
+            partition: Partition::Aws,
+            policy: Some("AWSCompromisedKeyQuarantineV3".to_owned()),
+        }
+        .into(),
+    ];
+    let names: std::collections::BTreeSet<_> = steps.iter().map(listed).collect();
+    assert_eq!(names.len(), 9, "every step is listed, under a name of its own");
+    steps
+}
+
+fn revocation(cutoff: &str) -> RevokeOlderSessions {
+    RevokeOlderSessions { role: name("developer"), cutoff: at(cutoff) }
+}
+
+#[test]
+fn every_step_says_what_it_changes_what_it_needs_and_how_it_is_undone() {
+    let lines = every_step().into_iter().map(|step| {
+        let undo = step.undo();
+        let note = undo.note.map(|note| format!("\n  note: {note}")).unwrap_or_default();
+        format!(
+            "{} on {}\n  needs {}\n  do:   {}\n  undo: {}{note}\n",
+            step.name(),
+            step.on(),
+            step.permissions().join(", "),
+            step.command(),
+            undo.commands.join("\n        ")
+        )
+    });
+    insta::assert_snapshot!("every_step", lines.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn every_step_needs_something_and_shows_no_key_and_is_undone_by_a_line() {
+    for step in every_step() {
+        assert!(!step.permissions().is_empty(), "{}", step.name());
+        assert!(step.permissions().iter().all(|action| action.starts_with("iam:")), "{}", step.name());
+        assert!(!holds_a_key(&step.on()), "{}", step.on());
+        assert!(!step.undo().commands.is_empty(), "{}", step.name());
+    }
+}
+
+#[test]
+fn every_step_is_stored_and_read_back_unchanged() {
+    for step in every_step() {
+        let stored = serde_json::to_value(&step).expect("JSON");
+        assert_eq!(stored["step"], step.name(), "it is stored under the name it is reported by");
+        assert_eq!(serde_json::from_value::<Step>(stored).expect("a step"), step);
+    }
+}
+
+/// The words of a shell line, as POSIX splits them; nothing where a quote is left open or something is left to expand.
+fn words(line: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut characters) = (Vec::new(), None::<String>, line.chars());
+    while let Some(character) = characters.next() {
+        match character {
+            ' ' => words.extend(word.take()),
+            '\'' => loop {
+                match characters.next()? {
+                    '\'' => {
+                        word.get_or_insert_default();
+                        break;
+                    }
+                    quoted => word.get_or_insert_default().push(quoted),
+                }
+            },
+            '\\' => word.get_or_insert_default().push(characters.next()?),
+            '\n' | '\t' | '"' | '$' | '`' | ';' | '&' | '|' | '<' | '>' | '(' | ')' | '*' | '?' | '[' | '#' | '~' | '!' => {
+                return None;
+            }
+            plain => word.get_or_insert_default().push(plain),
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn whatever_an_id_holds_a_line_hands_it_to_aws_as_one_word(id in any::<String>()) {
+        let steps: [Step; 3] = [
+            DeactivateServiceCredential { user: user(), credential: id.clone(), service: "x".to_owned() }.into(),
+            DeactivateSshKey { user: user(), key: id.clone() }.into(),
+            DeactivateSigningCertificate { user: user(), certificate: id.clone() }.into(),
+        ];
+        for line in steps.iter().flat_map(|step| step.undo().commands.into_iter().chain([step.command()])) {
+            let words = words(&line);
+            prop_assert!(words.as_ref().is_some_and(|words| words.len() == 9 && words[6] == id), "{line}: {words:?}");
+        }
+    }
+}
+
+#[test]
+fn a_document_stays_one_word_of_its_line() {
+    for step in every_step().into_iter().filter(|step| step.command().contains("--policy-document")) {
+        let words = words(&step.command()).expect("a shell line");
+        let document = words.last().expect("a document");
+        serde_json::from_str::<serde_json::Value>(document).expect("JSON");
+        assert_eq!(words.len(), 9, "{words:?}");
+    }
+}
+
+fn plan(cut: Vec<Cut>, steps: Vec<Step>) -> Plan {
+    Plan { cut, then: vec![Stage { name: "credentials".to_owned(), steps }] }
+}
+
+fn deactivate(text: &str) -> Step {
+    DeactivateKey { user: user(), key: key(text) }.into()
+}
+
+#[test]
+fn a_plan_is_undone_newest_step_first() {
+    let marker = AttachQuarantineMarker { user: user(), partition: Partition::Aws, policy: None };
+    let plan = plan(
+        vec![DenyAll { user: user() }.into()],
+        vec![
+            deactivate(FIRST_KEY),
+            RemoveLoginProfile { user: user(), created: None, reset_required: true }.into(),
+            marker.into(),
+        ],
+    );
+    let undo = plan.undo();
+    let order: Vec<_> = undo.iter().filter_map(|line| line.strip_prefix("aws iam ")?.split(' ').next()).collect();
+    assert_eq!(order, ["detach-user-policy", "create-login-profile", "update-access-key", "delete-user-policy"]);
+    // A note stands before the line it is about.
+    let at = undo.iter().position(|line| line.starts_with("# a key that leaked")).expect("the note");
+    assert!(undo[at + 1].contains("update-access-key"));
+}
+
+#[test]
+fn what_leaves_the_case_holds_no_whole_key() {
+    let plan = plan(vec![DenyAll { user: user() }.into()], vec![deactivate(FIRST_KEY), deactivate(SECOND_KEY)]);
+    let undo = plan.undo().join("\n");
+    assert!(holds_a_key(&undo), "the case itself keeps the keys whole");
+    let redacted = plan.redacted(&undo);
+    assert!(!holds_a_key(&redacted), "{redacted}");
+    assert!(redacted.contains("AKIA…MPLE") && redacted.contains("AKIA…ONDQ"), "{redacted}");
+    assert_eq!(plan.redacted("nothing to hide"), "nothing to hide");
+}
+
+#[test]
+fn a_later_cut_off_replaces_the_earlier_one() {
+    let plan = |cutoff: &str| Plan { cut: vec![revocation(cutoff).into()], then: Vec::new() };
+    let merged = plan("2026-11-21T20:48:30Z").merged(&plan("2026-11-21T20:55:00Z"));
+    assert_eq!(merged, plan("2026-11-21T20:55:00Z"));
+}
+
+#[test]
+fn a_step_as_it_was_done_stands_for_the_step_as_it_was_planned() {
+    let marker = |policy: Option<&str>| -> Step {
+        AttachQuarantineMarker { user: user(), partition: Partition::Aws, policy: policy.map(str::to_owned) }.into()
+    };
+    let mut done = plan(Vec::new(), vec![deactivate(FIRST_KEY), marker(None)]);
+    done.put_as_done(&marker(None), &marker(Some("AWSCompromisedKeyQuarantineV2")));
+    assert_eq!(done, plan(Vec::new(), vec![deactivate(FIRST_KEY), marker(Some("AWSCompromisedKeyQuarantineV2"))]));
+    assert!(done.undo()[0].contains("AWSCompromisedKeyQuarantineV2"), "what was attached is what is detached");
+    // Planned again, it is known to be the same change.
+    assert_eq!(done.clone().merged(&plan(Vec::new(), vec![marker(None)])), done);
+}
+
+fn a_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        prop::sample::select(vec![FIRST_KEY, SECOND_KEY]).prop_map(deactivate),
+        any::<bool>().prop_map(|reset_required| RemoveLoginProfile { user: user(), created: None, reset_required }.into()),
+        "[ab]".prop_map(|key| DeactivateSshKey { user: user(), key }.into()),
+        "[ab]".prop_map(|certificate| DeactivateSigningCertificate { user: user(), certificate }.into()),
+        prop::option::of(Just("AWSCompromisedKeyQuarantineV3".to_owned())).prop_map(|policy| AttachQuarantineMarker {
+            user: user(),
+            partition: Partition::Aws,
+            policy
+        }
+        .into()),
+    ]
+}
+
+fn a_plan() -> impl Strategy<Value = Plan> {
+    let cut = prop_oneof![
+        Just(Vec::new()),
+        Just(vec![Cut::from(DenyAll { user: user() })]),
+        (0_u64..100).prop_map(|seconds| {
+            let cutoff = Timestamp::plus(at("2026-11-21T20:48:30Z"), std::time::Duration::from_secs(seconds));
+            vec![Cut::from(RevokeOlderSessions { role: name("developer"), cutoff })]
+        }),
+    ];
+    let stage = (prop::sample::select(vec!["credentials", "more"]), prop::collection::vec(a_step(), 0..4));
+    (cut, prop::collection::vec(stage, 0..3)).prop_map(|(cut, stages)| {
+        let empty = Plan { cut, then: Vec::new() };
+        // Merged stage by stage, so that neither a stage nor a step stands twice in the plan to begin with.
+        stages.into_iter().fold(empty, |plan, (name, mut steps)| {
+            let mut known: Vec<Step> = Vec::new();
+            steps.retain(|step| {
+                let is_new = !known.iter().any(|known| known.is_same_change(step));
+                known.extend(is_new.then(|| step.clone()));
+                is_new
+            });
+            plan.merged(&Plan { cut: Vec::new(), then: vec![Stage { name: name.to_owned(), steps }] })
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn merging_a_plan_with_itself_or_with_nothing_changes_nothing(plan in a_plan()) {
+        prop_assert_eq!(plan.clone().merged(&plan), plan.clone());
+        prop_assert_eq!(plan.clone().merged(&Plan::default()), plan);
+    }
+
+    #[test]
+    fn merging_twice_is_merging_once(known in a_plan(), fresh in a_plan()) {
+        let once = known.merged(&fresh);
+        prop_assert_eq!(once.clone().merged(&fresh), once);
+    }
+
+    #[test]
+    fn merging_keeps_what_was_planned_first_and_adds_what_is_new(known in a_plan(), fresh in a_plan()) {
+        let merged = known.clone().merged(&fresh);
+        let is_revocation = |step: &&Step| matches!(step, Step::RevokeOlderSessions(_));
+        for step in known.steps().filter(|step| !is_revocation(step)) {
+            prop_assert!(merged.steps().any(|kept| kept == step), "{step:?} was lost");
+        }
+        for step in fresh.steps() {
+            prop_assert!(merged.steps().any(|kept| kept.is_same_change(step)), "{step:?} was not added");
+        }
+        for step in merged.steps() {
+            prop_assert!(known.steps().chain(fresh.steps()).any(|given| given == step), "{step:?} came from nowhere");
+            prop_assert_eq!(merged.steps().filter(|other| other.is_same_change(step)).count(), 1, "{:?} stands twice", step);
+        }
+        prop_assert!(merged.steps().filter(is_revocation).count() <= 1);
+    }
+}

@@ -125,3 +125,15 @@ fn a_revocation_holds_while_its_cut_off_is_not_earlier() {
     assert_eq!(role_drift(&plan, with("2026-11-21T20:48:29Z")), plan);
     assert_eq!(role_drift(&plan, role()), plan);
 }
+
+#[test]
+fn a_deny_that_could_not_be_read_is_not_called_undone() {
+    let unread = vec!["our own deny: AccessDenied: not authorized".to_owned()];
+    let blind = ObservedUser { deny: None, unread: unread.clone(), login: Some((None, false)), ..contained() };
+    assert_eq!(missing(blind), BTreeSet::from(["remove_login_profile user/svc-build console password".to_owned()]));
+    let plan =
+        decide(&finding("role-without-session"), &accused_role(None, None), &observed_role(role()), &responder(), now()).plan;
+    assert!(role_drift(&plan, ObservedRole { unread, ..role() }).is_empty());
+    let elsewhere = vec!["instance profiles: AccessDenied".to_owned()];
+    assert_eq!(role_drift(&plan, ObservedRole { unread: elsewhere, ..role() }), plan, "only the deny's own reading counts");
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rstest::rstest;
 use serde_json::Value;
 use tourniquet::event::{Parsed, parse, parse_guardduty_finding};
-use tourniquet::finding::{Finding, Target};
+use tourniquet::finding::{ElsewhereSort, Finding, Target};
 
 use crate::support::{FIRST_KEY, finding, key, sample};
 
@@ -133,4 +133,68 @@ fn instance_details_count_only_where_the_finding_is_about_stolen_instance_creden
     assert_eq!(instance(&event).as_deref(), Some(crate::support::INSTANCE));
     event["detail"]["type"] = "UnauthorizedAccess:IAMUser/MaliciousIPCaller".into();
     assert_eq!(instance(&event), None);
+}
+
+/// The Security Hub copy of the sample finding, with `change` made to it.
+fn imported(change: impl Fn(&mut Value)) -> Parsed {
+    let mut event: Value = serde_json::from_slice(&sample("leaked-access-key-security-hub-copy")).expect("JSON");
+    change(&mut event["detail"]["findings"][0]);
+    parse(&serde_json::to_vec(&event).expect("JSON")).remove(0)
+}
+
+fn ignored(parsed: &Parsed) -> Option<&'static str> {
+    match parsed {
+        Parsed::Ignored(ignored) => Some(ignored.reason.as_str()),
+        Parsed::Finding(_) => None,
+    }
+}
+
+#[test]
+fn a_configuration_check_accuses_nobody() {
+    assert_eq!(ignored(&imported(|_| {})), None);
+    let by_status = imported(|finding| finding["Compliance"] = serde_json::json!({ "Status": "FAILED" }));
+    assert_eq!(ignored(&by_status), Some("posture_finding"));
+    let by_type = imported(|finding| {
+        finding["ProductArn"] = "arn:aws:securityhub:eu-west-1::product/aws/securityhub".into();
+        finding["Types"] = serde_json::json!(["Software and Configuration Checks/Industry and Regulatory Standards"]);
+    });
+    assert_eq!(ignored(&by_type), Some("posture_finding"));
+    let mut ocsf: Value = serde_json::from_slice(&sample("leaked-access-key-ocsf-copy")).expect("JSON");
+    ocsf["detail"]["findings"][0]["class_uid"] = 2003.into();
+    assert_eq!(ignored(&parse(&serde_json::to_vec(&ocsf).expect("JSON"))[0]), Some("posture_finding"));
+}
+
+#[rstest]
+#[case::flag("Sample", Value::Bool(true))]
+#[case::flag_as_text("Sample", "true".into())]
+#[case::title("Title", "[SAMPLE] API ListUsers was invoked".into())]
+fn a_sample_is_ignored_in_security_hub_s_format_too(#[case] field: &str, #[case] value: Value) {
+    assert_eq!(ignored(&imported(|finding| finding[field] = value.clone())), Some("sample_finding"));
+}
+
+#[test]
+fn where_a_finding_tells_actors_from_targets_only_the_actors_are_accused() {
+    let parsed = imported(|finding| {
+        let mut actor = finding["Resources"][0].clone();
+        actor["ResourceRole"] = "Actor".into();
+        let bait =
+            serde_json::json!({ "Type": "AwsIamRole", "Id": "arn:aws:iam::111122223333:role/bait", "ResourceRole": "Target" });
+        finding["Resources"] = Value::Array(vec![bait, actor]);
+    });
+    let Parsed::Finding(decoy) = parsed else { unreachable!("a finding") };
+    assert_eq!(decoy.targets, finding("leaked-access-key").targets);
+}
+
+#[test]
+fn a_principal_named_twice_is_one_target_and_one_of_another_account_is_elsewhere() {
+    let parsed = imported(|finding| {
+        let key = finding["Resources"][0].clone();
+        let user = serde_json::json!({ "Type": "AwsIamUser", "Id": "arn:aws:iam::111122223333:user/ci/svc-build" });
+        let foreign = serde_json::json!({ "Type": "AwsIamUser", "Id": "arn:aws:iam::444455556666:user/svc-build" });
+        finding["Resources"] = Value::Array(vec![key, user, foreign]);
+    });
+    let Parsed::Finding(parsed) = parsed else { unreachable!("a finding") };
+    let [user, elsewhere] = &parsed.targets[..] else { unreachable!("two targets: {:?}", parsed.targets) };
+    assert_eq!(*user, finding("leaked-access-key").targets[0]);
+    assert!(matches!(elsewhere, Target::Elsewhere(elsewhere) if elsewhere.sort == ElsewhereSort::ForeignAccount));
 }

@@ -31,11 +31,8 @@ fn summary(parsed: &Parsed) -> String {
 
 #[test]
 fn every_sample_event_is_read() {
-    let page: String = samples()
-        .iter()
-        .map(|(name, bytes)| format!("{name}\n{}\n", parse(bytes).iter().map(summary).collect::<String>()))
-        .collect();
-    insta::assert_snapshot!("what_each_sample_says", page);
+    let pages = samples().iter().map(|(name, bytes)| format!("{name}\n{}", parse(bytes).iter().map(summary).collect::<String>()));
+    insta::assert_snapshot!("what_each_sample_says", pages.collect::<Vec<_>>().join("\n"));
 }
 
 /// The principal a target names, as it would be found: by that name and with that id.

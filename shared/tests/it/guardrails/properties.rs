@@ -130,7 +130,8 @@ fn rule() -> impl Strategy<Value = String> {
 
 fn rules() -> impl Strategy<Value = String> {
     prop::collection::vec(rule(), 0..4).prop_map(|rules| {
-        rules.iter().enumerate().map(|(at, rule)| format!("[[rule]]\nname = \"rule-{at}\"\n{rule}\n")).collect()
+        let named = rules.iter().enumerate().map(|(at, rule)| format!("[[rule]]\nname = \"rule-{at}\"\n{rule}\n"));
+        named.collect::<Vec<_>>().concat()
     })
 }
 
@@ -167,8 +168,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn a_pattern_matches_what_the_naive_matcher_matches(pattern in "[ab*]{1,8}", text in "[ab]{0,10}") {
-        prop_assume!(!pattern.contains("**"));
+    fn a_pattern_matches_what_the_naive_matcher_matches(pattern in "\\*?([ab]{1,2}\\*?){1,4}", text in "[ab]{0,10}") {
         let naive = matches_naively(&pattern.chars().collect::<Vec<_>>(), &text.chars().collect::<Vec<_>>());
         prop_assert_eq!(matches(&pattern, &text), naive);
     }
