@@ -51,7 +51,9 @@ class User:
         assert {k["id"]: k["active"] for k in original["keys"]} == {k["AccessKeyId"]: True for k in self.user.keys}
         assert original["login"] is not None
         assert original["attached_policies"] == []
-        assert all(c["active"] for c in original["service_credentials"] + original["ssh_keys"] + original["certificates"])
+        assert all(
+            c["active"] for c in original["service_credentials"] + original["ssh_keys"] + original["certificates"]
+        )
 
 
 class RoleSession:

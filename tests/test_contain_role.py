@@ -34,7 +34,9 @@ def inline_policies(lab, role):
     iam = lab.client("iam")
     names = iam.list_role_policies(RoleName=role.name)["PolicyNames"]
     got = {name: iam.get_role_policy(RoleName=role.name, PolicyName=name)["PolicyDocument"] for name in names}
-    return {name: json.dumps(document, separators=(",", ":")) for name, document in got.items() if name != "permissions"}
+    return {
+        name: json.dumps(document, separators=(",", ":")) for name, document in got.items() if name != "permissions"
+    }
 
 
 def deny_name(session):
@@ -102,9 +104,7 @@ def test_two_dependent_calls_to_the_cut(scene):
 # --- an instance's credentials ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "event", ["instance-credentials-exfiltrated", "instance-credentials-used-from-other-account"]
-)
+@pytest.mark.parametrize("event", ["instance-credentials-exfiltrated", "instance-credentials-used-from-other-account"])
 def test_instance_credentials_are_denied_by_both_their_names(scene, event):
     lab, role = scene.lab, seed.role(scene.lab, profile_path="/")
     instance = seed.instance_id()

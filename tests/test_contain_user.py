@@ -174,7 +174,7 @@ def test_ledger_is_one_unbroken_chain(contained):
 
 
 def test_case_keeps_the_event_as_delivered(victim, contained):
-    kept = json.loads(contained.case.objects[f"cases/{contained.case.id}/event.json"])
+    kept = json.loads(contained.case.event())
     assert kept["detail"] == victim.event["detail"]
 
 
@@ -361,7 +361,9 @@ def test_step_that_fails_for_good_stops_and_reverts_nothing(scene):
     assert failed == {("deactivate_ssh_key", victim.user.ssh_key_id)}
     assert len(delivery.attempts) == 1, "a refusal for good is no reason to try again"
     assert "DeleteUserPolicy" not in delivery.writes()
-    assert f"deactivate_ssh_key              {victim.user.ssh_key_id} (failed: AccessDenied" in delivery.message["message"]
+    assert (
+        f"deactivate_ssh_key              {victim.user.ssh_key_id} (failed: AccessDenied" in delivery.message["message"]
+    )
     assert set(key_states(scene.lab, victim.user).values()) == {"Inactive"}
     refused("AccessDenied", scene.lab.client("s3", victim.user.session).list_buckets)
 

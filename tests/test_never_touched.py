@@ -103,9 +103,7 @@ def test_service_linked_role_belongs_to_its_service(scene):
 
 def test_identity_center_role_belongs_to_the_permission_set(scene):
     role = seed.sso_role(scene.lab)
-    event = scene.accuse_role(
-        role, "identity-center-role", "AWSReservedSSO_AdministratorAccess_0123456789abcdef"
-    )
+    event = scene.accuse_role(role, "identity-center-role", "AWSReservedSSO_AdministratorAccess_0123456789abcdef")
     message = untouched(scene.fire(event), "cannot_contain", "identity_center_role")
     assert "permission set" in message and "identitystore:userId" in message
 
@@ -290,5 +288,8 @@ def test_proposal_is_told_how_to_be_carried_out(scene):
     assert user.key["AccessKeyId"] not in delivery.message["message"]
     plan = delivery.case.memory["decision"]["plan"]
     assert plan["cut"] == [{"step": "deny_all", "user": user.name}]
-    assert {s["step"] for stage in plan["then"] for s in stage["steps"]} == {"deactivate_key", "attach_quarantine_marker"}
+    assert {s["step"] for stage in plan["then"] for s in stage["steps"]} == {
+        "deactivate_key",
+        "attach_quarantine_marker",
+    }
     assert delivery.case.planned == [], "a plan that nobody carried out is nothing to undo"

@@ -158,7 +158,10 @@ def test_one_press_of_the_button_with_two_findings(scene):
     lab.seed_finding(exfiltrated["detail"])
     delivery = scene.invoke(event)
     results = delivery.answer["results"]
-    assert [(r["target"]["kind"], r["outcome"]) for r in results] == [("user", "contained"), ("role_session", "contained")]
+    assert [(r["target"]["kind"], r["outcome"]) for r in results] == [
+        ("user", "contained"),
+        ("role_session", "contained"),
+    ]
     assert len({r["case"] for r in results}) == 2
     for result in results:
         scene.read_case(result["case"]).check_chain()
@@ -178,4 +181,7 @@ def test_guardrails_that_change_take_the_same_case_on(scene):
     case.check_chain()
     assert case.kinds == ["opened", "reported", "decided", "acted", "verified", "reported"]
     assert case.original["keys"][0]["active"] is True
-    assert [m["subject"].split(":")[0] for m in observed.messages()] == ["[Tourniquet] OBSERVED", "[Tourniquet] CONTAINED"]
+    assert [m["subject"].split(":")[0] for m in observed.messages()] == [
+        "[Tourniquet] OBSERVED",
+        "[Tourniquet] CONTAINED",
+    ]

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tourniquet::containment::identity::{AccessKey, Observed, ObservedRole, ObservedUser, Principal, decide};
 use tourniquet::containment::{AtSource, Decision, Responder, Verdict};
 use tourniquet::event::{self, Ignored, Parsed};
-use tourniquet::finding::{Finding, Target, TargetKind, User};
+use tourniquet::finding::{Finding, Source, Target, TargetKind, User};
 use tourniquet::guardrails::Guardrails;
 use tourniquet::id::{AccountId, Arn, PrincipalName, UniqueId};
 use tourniquet::timestamp::Timestamp;
@@ -92,9 +92,22 @@ fn explain_target(
     let responder =
         Responder { account: account.unwrap_or(&finding.account).clone(), partition: finding.partition(), own_roles: Vec::new() };
     let observed =
-        Observed { source: AtSource::NotKept, guardrails: Ok(guardrails.clone()), principal: claimed(finding, target) };
+        Observed { source: at_source(finding), guardrails: Ok(guardrails.clone()), principal: claimed(finding, target) };
     let decision = decide(finding, target, &observed, &responder, now);
-    ExplainedTarget { case_would_be: tourniquet::case::CaseId::of(finding, &decision.target.key()).to_string(), decision }
+    ExplainedTarget {
+        case_would_be: tourniquet::case::CaseId::of(finding, &decision.target.key(&finding.id)).to_string(),
+        decision,
+    }
+}
+
+/// What the detector would say: that it has the finding, where it is one this version can ask about.
+fn at_source(finding: &Finding) -> AtSource {
+    match finding.source {
+        Source::SecurityHubV2 if finding.at_guardduty().is_none() => {
+            AtSource::Unconfirmed { reason: "no finding this version can look up".to_owned(), retryable: false }
+        }
+        _ => AtSource::NotKept,
+    }
 }
 
 /// A key named without its user: whose it is only IAM can say, so it gets a user of no real name.

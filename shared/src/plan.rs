@@ -89,6 +89,24 @@ impl Plan {
         })
     }
 
+    /// This plan without the steps that make the same change as one of `others`.
+    #[must_use]
+    pub fn without(mut self, others: &[Step]) -> Self {
+        let keep = |step: &Step| !others.iter().any(|other| other.is_same_change(step));
+        self.cut.retain(|cut| keep(cut.step()));
+        for stage in &mut self.then {
+            stage.steps.retain(keep);
+        }
+        self.then.retain(|stage| !stage.steps.is_empty());
+        self
+    }
+
+    /// The lines that carry the plan out by hand.
+    #[must_use]
+    pub fn commands(&self) -> Vec<String> {
+        self.steps().map(Step::command).collect()
+    }
+
     /// Puts the step as it was carried out in the place of the step as it was planned.
     pub fn put_as_done(&mut self, planned: &Step, done: &Step) {
         for step in self.then.iter_mut().flat_map(|stage| &mut stage.steps).filter(|step| *step == planned) {
@@ -96,16 +114,15 @@ impl Plan {
         }
     }
 
-    /// This plan with the steps of `fresh` it lacks: what a case taken up again still has to do. A revocation with a
-    /// later cut-off replaces the earlier one.
+    /// This plan with the steps of `fresh` it lacks: what a case taken up again still has to do. A deny that reaches
+    /// further replaces the one of the same name that reaches less far.
     #[must_use]
     pub fn merged(mut self, fresh: &Self) -> Self {
         for cut in &fresh.cut {
-            if matches!(cut.step(), Step::RevokeOlderSessions(_)) {
-                self.cut.retain(|known| !matches!(known.step(), Step::RevokeOlderSessions(_)));
-            }
-            if !self.cut.contains(cut) {
-                self.cut.push(cut.clone());
+            match self.cut.iter_mut().find(|known| known.step().is_same_change(cut.step())) {
+                Some(known) if cut.step().reaches_further(known.step()) => known.clone_from(cut),
+                Some(_) => {}
+                None => self.cut.push(cut.clone()),
             }
         }
         for stage in &fresh.then {

@@ -59,10 +59,10 @@ pub fn deny_session(role_id: &UniqueId, session: &SessionName, instance: Option<
 }
 
 /// The name of the policy that denies `session`: one a session, so that two cases on one role do not overwrite each
-/// other.
+/// other. The whole digest: the attacker chooses session names, and must not find a second one with the same policy.
 #[must_use]
 pub fn deny_session_name(session: &SessionName) -> String {
-    format!("{DENY_SESSION_PREFIX}{}", &crate::text::sha256(session.as_str().as_bytes())[..8])
+    format!("{DENY_SESSION_PREFIX}{}", crate::text::sha256(session.as_str().as_bytes()))
 }
 
 /// A policy document as IAM returns it, decoded: IAM percent-encodes documents (RFC 3986) and the Rust SDK leaves

@@ -1,15 +1,39 @@
 //! Attacker-influenced text, made fit to be read by a person.
 
-/// `text` with control characters, line breaks and direction overrides replaced by spaces, cut to `limit`
-/// characters (not bytes) with an ellipsis.
+/// `text` with control characters, line breaks and direction overrides replaced by spaces, access key ids redacted,
+/// cut to `limit` characters (not bytes) with an ellipsis.
 #[must_use]
 pub fn printable(text: &str, limit: usize) -> String {
+    let text = &redacted(text);
     let clean = text.chars().map(|character| if is_treacherous(character) { ' ' } else { character });
     let mut out: String = clean.clone().take(limit).collect();
     if clean.count() > limit {
         out.pop();
         out.push('…');
     }
+    out
+}
+
+/// `text` with everything that looks like an access key id redacted: AWS repeats keys in its error messages.
+#[must_use]
+pub fn redacted(text: &str) -> String {
+    let is_key_character = |character: char| character.is_ascii_uppercase() || character.is_ascii_digit();
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("AKIA").into_iter().chain(rest.find("ASIA")).min() {
+        let length = rest[at..].find(|character| !is_key_character(character)).unwrap_or(rest.len() - at);
+        let (before, key) = (&rest[..at], &rest[at..at + length]);
+        out.push_str(before);
+        if length >= 16 {
+            out.push_str(&key[..4]);
+            out.push('…');
+            out.push_str(&key[length - 4..]);
+        } else {
+            out.push_str(key);
+        }
+        rest = &rest[at + length..];
+    }
+    out.push_str(rest);
     out
 }
 
@@ -52,6 +76,13 @@ mod tests {
     #[test]
     fn treacherous_characters_become_spaces() {
         assert_eq!(printable("a\u{1b}[31mb\nc\u{202e}d", 80), "a [31mb c d");
+    }
+
+    #[test]
+    fn an_access_key_id_in_a_message_is_redacted() {
+        let message = "The Access Key with id AKIAIOSFODNN7EXAMPLE cannot be found (ASIAIOSFODNN7EXAMPLF), AKIA is a prefix";
+        let redacted = "The Access Key with id AKIA…MPLE cannot be found (ASIA…MPLF), AKIA is a prefix";
+        assert_eq!(printable(message, 200), redacted);
     }
 
     #[test]

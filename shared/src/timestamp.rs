@@ -33,17 +33,19 @@ impl Timestamp {
             let description = format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond]");
             PrimitiveDateTime::parse(text, &description).map(PrimitiveDateTime::assume_utc)
         };
-        rfc3339.or_else(|_| logged()).map(Self::truncated).map_err(|_| InvalidTimestamp(text.to_owned()))
+        let instant = rfc3339.or_else(|_| logged()).ok().and_then(|instant| instant.checked_to_offset(UtcOffset::UTC));
+        // Outside these years the text written would not be the text read.
+        let instant = instant.filter(|instant| (1..=9998).contains(&instant.year()));
+        instant.map(Self::truncated).ok_or_else(|| InvalidTimestamp(text.to_owned()))
     }
 
     /// The instant `seconds` after the Unix epoch.
     #[must_use]
     pub fn from_unix(seconds: i64) -> Option<Self> {
-        OffsetDateTime::from_unix_timestamp(seconds).ok().map(Self)
+        OffsetDateTime::from_unix_timestamp(seconds).ok().filter(|instant| (1..=9998).contains(&instant.year())).map(Self)
     }
 
     fn truncated(instant: OffsetDateTime) -> Self {
-        let instant = instant.to_offset(UtcOffset::UTC);
         let milliseconds = instant.millisecond();
         Self(instant.replace_millisecond(milliseconds).unwrap_or(instant))
     }
@@ -104,7 +106,9 @@ mod tests {
         ] {
             assert_eq!(Timestamp::parse(text).expect("a timestamp").to_string(), written);
         }
-        assert!(Timestamp::parse("yesterday").is_err());
+        for text in ["yesterday", "9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59"] {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -125,6 +125,24 @@ def _mint(lab, body, _):
     return _handed_over(session)
 
 
+def _set_ids(lab, body, _):
+    """Give a user or role the unique id, and a user's first key the key id, that an event names."""
+    backend = iam_of(body["account"])
+    if "user" in body:
+        user = backend.users[body["user"]]
+        user.id = body.get("id") or user.id
+        if body.get("key"):
+            key = user.access_keys[0]
+            backend.access_keys.pop(key.access_key_id, None)
+            key.access_key_id = body["key"]
+            backend.access_keys[key.access_key_id] = key
+        return {"id": user.id}
+    role = next(role for role in backend.roles.values() if role.name == body["role"])
+    backend.roles[body["id"]] = backend.roles.pop(role.id)
+    role.id = body["id"]
+    return {"id": role.id}
+
+
 def _sign_in(lab, body, _):
     """Console sign-in: a session of the user, refused without a login profile."""
     user = iam_of(body["account"]).users.get(body["user"])
@@ -161,4 +179,5 @@ _ROUTES = {
     "POST /events": _deliver,
     "POST /sessions": _mint,
     "POST /signin": _sign_in,
+    "POST /ids": _set_ids,
 }

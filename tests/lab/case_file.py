@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-_LEDGER_ENTRY = re.compile(r"cases/[^/]+/(\d{4})-([a-z]+)\.json")
+_LEDGER_ENTRY = re.compile(r"cases/[^/]+/(\d{4})\.json")
 
 
 @dataclass
@@ -21,7 +21,7 @@ class CaseFile:
     @classmethod
     def read(cls, s3, bucket, case):
         objects = _read_all(s3, bucket, f"cases/{case}/")
-        first = json.loads(objects[f"cases/{case}/0001-opened.json"])
+        first = json.loads(objects[f"cases/{case}/0001.json"])
         target = first["what"]["decision"]["target"]
         stem = f"targets/{target['account']}/{target['kind']}/"
         open_cases = [json.loads(body) for body in _read_all(s3, bucket, stem).values()]
@@ -65,6 +65,10 @@ class CaseFile:
         plan = self.open["plan"]
         return sorted(step["step"] for step in plan["cut"] + [s for stage in plan["then"] for s in stage["steps"]])
 
+    def event(self, sha256):
+        """An event as it was delivered: stored under its hash."""
+        return self.objects[f"cases/{self.id}/event-{sha256[:16]}.json"]
+
     def check_chain(self):
         """Each entry holds the SHA-256 of the one before, numbers have no gap, and the evidence is what was hashed."""
         previous, number = None, 0
@@ -75,12 +79,13 @@ class CaseFile:
             number += 1
             entry = json.loads(self.objects[key])
             assert int(found[1]) == entry["number"] == number, f"{key}: entry {entry['number']}, expected {number}"
-            assert found[2] == entry["entry"] and entry["case"] == self.id, key
+            assert entry["case"] == self.id, key
             assert entry["previous"] == previous, f"{key}: `previous` is not the hash of the entry before"
             previous = hashlib.sha256(self.objects[key]).hexdigest()
+            recorded = entry["what"].get("event_sha256")
+            if recorded:
+                assert hashlib.sha256(self.event(recorded)).hexdigest() == recorded, f"{key}: not the event it records"
         assert number > 0, "no entries"
-        evidence = self.objects[f"cases/{self.id}/event.json"]
-        assert hashlib.sha256(evidence).hexdigest() == self.entries[0]["what"]["event_sha256"]
 
 
 def _read_all(s3, bucket, prefix):

@@ -241,6 +241,10 @@ class Lab:
         body = {"account": account or self.account, "user": user, "password": password, **extra}
         return self._ask("POST", "/lab/signin", body)["Credentials"]
 
+    def set_ids(self, **body):
+        """Make a user's or role's unique id, or a user's key id, the one an event names."""
+        return self._ask("POST", "/lab/ids", {"account": self.account, **body})["id"]
+
     def seed_finding(self, finding, account=None, region=None):
         """A GuardDuty finding at its source."""
         body = {"account": account or self.account, "region": region or self.region, "finding": finding}

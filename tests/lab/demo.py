@@ -70,7 +70,10 @@ class Attacker:
     def __init__(self, lab, loot):
         arguments = [sys.executable, "-m", "lab.attacker", "--endpoint", lab.endpoint, "--region", lab.region]
         for name, credentials in loot.items():
-            arguments += ["--bedrock" if isinstance(credentials, str) else "--credential", f"{name}={_text(credentials)}"]
+            arguments += [
+                "--bedrock" if isinstance(credentials, str) else "--credential",
+                f"{name}={_text(credentials)}",
+            ]
         self.names = list(loot)
         self._said = []
         environment = {**os.environ, "PYTHONPATH": str(stage.ROOT / "tests")}
@@ -115,10 +118,11 @@ def the_account(lab, started):
     victim = seed.user(lab, "svc-build", keys=2, everything=True)
     console = lab.sign_in(victim.name, victim.password)
     rules = sum(resource.type == "AWS::Events::Rule" for resource in deployment.resources.values())
+    seconds = time.monotonic() - started
     say(
-        f"A local AWS, account {lab.account}, {lab.region}, where IAM is enforced on every request. infra/template.yaml is "
-        f"deployed to it as it is ({len(deployment.resources)} resources, {rules} of them rules; {time.monotonic() - started:.1f} s "
-        f"so far), and the function runs with the role of the template and nothing else."
+        f"A local AWS, account {lab.account}, {lab.region}, where IAM is enforced on every request. "
+        f"infra/template.yaml is deployed to it as it is ({len(deployment.resources)} resources, {rules} of them "
+        f"rules; {seconds:.1f} s so far), and the function runs with the role of the template and nothing else."
     )
     say("user/svc-build    an administrator with every kind of credential: the victim")
     say("user/break-glass  the way back in, protected by the guardrails")
@@ -147,8 +151,8 @@ def the_finding(lab, victim):
     lab.client("securityhub").batch_import_findings(Findings=copy["detail"]["findings"])
     event = json.loads(text)
     say(
-        "events/contain-identity/leaked-access-key.json goes on the event bus, and nothing else is done from here on: the "
-        "template's rule takes it to the function."
+        "events/contain-identity/leaked-access-key.json goes on the event bus, and nothing else is done from here on: "
+        "the template's rule takes it to the function."
     )
     fired = time.monotonic() * 1000
     event_id = lab.put_event(event)
@@ -175,8 +179,9 @@ def the_cut(lab, attacker, event_id, fired):
     start = "a cold start included" if invocation["cold"] else "warm"
     print()
     say(
-        f"AWS confirmed the deny {result['cut_off_ms']} ms after the function's first line, {result['cut_off_calls']} dependent "
-        f"calls in: everything is read in one wave, the second denies. (The times above count from the event, {start}.)"
+        f"AWS confirmed the deny {result['cut_off_ms']} ms after the function's first line, "
+        f"{result['cut_off_calls']} dependent calls in: everything is read in one wave, the second denies. "
+        f"(The times above count from the event, {start}.)"
     )
     return result
 
@@ -214,11 +219,10 @@ def the_case(lab, deployment, result, event):
         "reported": "what people were told",
     }
     for entry in case.entries:
-        print(f"   {entry['number']:04}-{entry['entry']:<10} {told.get(entry['entry'], '')}")
-    print(f"   {'event.json':<15} the finding as delivered")
+        print(f"   {entry['number']:04}  {entry['entry']:<9} {told.get(entry['entry'], '')}")
     stored = s3.head_object(Bucket=bucket, Key=max(case.objects))
     say(
-        f"{len(case.entries)} entries, each with the SHA-256 of the one before: the chain holds. Encrypted "
+        f"{len(case.entries)} entries and the event as delivered, each held by the SHA-256 of the next: the chain holds. Encrypted "
         f"({stored['ServerSideEncryption']}), locked until {stored['ObjectLockRetainUntilDate']:%Y-%m-%d}."
     )
     filters = {"Id": [{"Value": event["detail"]["arn"], "Comparison": "EQUALS"}]}

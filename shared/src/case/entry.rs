@@ -46,22 +46,6 @@ pub enum EntryKind {
     Joined,
 }
 
-impl EntryKind {
-    /// The kind, as keys write it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Opened => "opened",
-            Self::Decided => "decided",
-            Self::Resumed => "resumed",
-            Self::Acted => "acted",
-            Self::Verified => "verified",
-            Self::Reported => "reported",
-            Self::Joined => "joined",
-        }
-    }
-}
-
 /// Who wrote an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
@@ -74,10 +58,11 @@ pub struct Actor {
 }
 
 impl Entry {
-    /// Where the entry is stored.
+    /// Where the entry is stored: by its number alone, so that of two writers of one number only one succeeds and the
+    /// chain cannot fork.
     #[must_use]
     pub fn key(&self) -> String {
-        format!("cases/{}/{:04}-{}.json", self.case, self.number, self.entry.as_str())
+        format!("cases/{}/{:04}.json", self.case, self.number)
     }
 
     /// The bytes stored, and hashed. Field order is fixed by the types, so the same entry always gives the same bytes.

@@ -10,6 +10,6 @@ mod open_case;
 #[cfg(feature = "s3")]
 pub mod store;
 
-pub use chain::{Broken, ChainReport, verify_chain};
+pub use chain::{Broken, ChainReport, event_key, verify_chain};
 pub use entry::{Actor, Entry, EntryKind};
 pub use open_case::{CaseId, Lease, Memory, OpenCase, State};

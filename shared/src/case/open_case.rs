@@ -11,6 +11,7 @@ use crate::finding::Finding;
 use crate::id::FindingId;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
+use crate::step::Step;
 use crate::text::sha256;
 use crate::timestamp::Timestamp;
 
@@ -84,6 +85,9 @@ pub struct OpenCase {
     pub reasserted: u32,
     /// The findings that accuse the target.
     pub findings: Vec<FindingId>,
+    /// The steps that failed when they were last tried: that they do not hold is nobody's tampering.
+    #[serde(default)]
+    pub failed: Vec<Step>,
     /// Everything planned so far: the remembered plan, and what later deliveries found had to be added.
     pub plan: Plan,
     /// The last outcome people were told.
@@ -126,10 +130,12 @@ impl Lease {
 pub struct Memory {
     /// The finding acted on.
     pub finding: Finding,
-    /// The SHA-256 of the event as delivered, stored beside the ledger as `event.json`.
+    /// The SHA-256 of the event as delivered, stored beside the ledger as `event-<its first 16 digits>.json`.
     pub event_sha256: String,
     /// What was decided.
     pub decision: Decision,
+    /// The plan as lines to type, whole: messages carry them with their keys redacted.
+    pub commands: Vec<String>,
     /// The target as it was before the first change: what release restores.
     pub original: Value,
 }

@@ -4,7 +4,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
 
-use super::{CaseId, Entry, OpenCase};
+use super::{CaseId, Entry, OpenCase, event_key};
 use crate::aws::{Fault, FaultClass};
 use crate::plan::Plan;
 
@@ -120,7 +120,7 @@ impl CaseStore {
     /// # Errors
     /// When the write fails, or another event stands in its place.
     pub async fn keep_event(&self, case: &CaseId, event: &[u8]) -> Result<(), Fault> {
-        self.put_once(&format!("cases/{case}/event.json"), event.to_vec()).await
+        self.put_once(&event_key(case, &crate::text::sha256(event)), event.to_vec()).await
     }
 
     /// Every object of a case: key and bytes, in key order.

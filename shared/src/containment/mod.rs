@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::Ignored;
 use crate::finding::{Finding, TargetKind};
 use crate::guardrails::Ruling;
-use crate::id::{AccountId, Arn, Partition};
+use crate::id::{AccountId, Arn, FindingId, Partition};
 use crate::plan::Plan;
 
 /// Who is responding: its account, and what it must never touch.
@@ -29,10 +29,17 @@ pub struct Responder {
 pub enum AtSource {
     /// It has the finding: these are its words, to be used instead of the event's.
     Confirmed(Box<Finding>),
-    /// It has no such finding, or has it archived.
-    Gone(String),
+    /// It has no such finding: the event is somebody's invention.
+    Absent,
+    /// It has the finding, but archived, suppressed or resolved since.
+    Settled(String),
     /// It could not be asked.
-    Unconfirmed(String),
+    Unconfirmed {
+        /// Why not.
+        reason: String,
+        /// Whether asking again could help.
+        retryable: bool,
+    },
     /// This source keeps nothing to ask for (AWS Health, without a support plan).
     NotKept,
 }
@@ -79,11 +86,13 @@ pub struct TargetRecord {
 
 impl TargetRecord {
     /// The key the open case is filed under: `<account>/<kind>/<id>` (DESIGN §5.2).
+    ///
+    /// A target without a unique id is nobody in particular: what one finding says of it must not answer for the next
+    /// one, so it is filed under that finding.
     #[must_use]
-    pub fn key(&self) -> String {
-        // A target without a unique id is named by text from the finding, which must not shape the key.
-        let id = self.id.clone().unwrap_or_else(|| format!("named-{}", &crate::text::sha256(self.arn.as_bytes())[..16]));
-        format!("{}/{}/{id}", self.account, self.kind.as_str())
+    pub fn key(&self, finding: &FindingId) -> String {
+        let nameless = || format!("finding-{}", &crate::text::sha256(format!("{}{finding}", self.arn).as_bytes())[..32]);
+        format!("{}/{}/{}", self.account, self.kind.as_str(), self.id.clone().unwrap_or_else(nameless))
     }
 }
 
@@ -137,6 +146,8 @@ pub enum CannotContain {
     UnnamedPrincipal,
     /// IAM knows no such principal: deleted since, or never there.
     NoSuchPrincipal,
+    /// A key that belongs to no IAM user of this account: root's, another account's, or deleted.
+    KeyOwnerUnknown,
     /// The name is taken by another principal than the accused: re-created, or of another account (A9).
     UniqueIdMismatch,
     /// The finding gives no unique id to check the name against (A9).
@@ -162,6 +173,7 @@ impl CannotContain {
             Self::SeveralActors => "several_actors",
             Self::UnnamedPrincipal => "unnamed_principal",
             Self::NoSuchPrincipal => "no_such_principal",
+            Self::KeyOwnerUnknown => "key_owner_unknown",
             Self::UniqueIdMismatch => "unique_id_mismatch",
             Self::UniqueIdMissing => "unique_id_missing",
         }
@@ -173,7 +185,7 @@ impl CannotContain {
         match self {
             Self::Root => {
                 "No policy binds root. Member account: from the management account, attach an SCP that denies \
-                 aws:PrincipalArn arn:aws:iam::ACCOUNT:root, then remove its keys with sts:AssumeRoot. Management account: \
+                 aws:PrincipalArn of this account's root, then remove its keys with sts:AssumeRoot. Management account: \
                  sign in as root now, change the password, delete its access keys, check its MFA, call AWS Support."
             }
             Self::ServiceLinkedRole => {
@@ -219,6 +231,10 @@ impl CannotContain {
             Self::NoSuchPrincipal => {
                 "It was deleted, perhaps by the attacker. Sessions of a deleted user or role are dead; look in CloudTrail for what \
                  it created."
+            }
+            Self::KeyOwnerUnknown => {
+                "No IAM user of this account has this key: it is root's, another account's, or deleted. Check the root user's \
+                 access keys first (root's security credentials page, or the credential report) and delete one that is exposed."
             }
             Self::UniqueIdMismatch => {
                 "The name now belongs to another principal than the accused. Find out who re-created it, and whether the new one \

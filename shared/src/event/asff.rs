@@ -1,8 +1,8 @@
 //! Security Hub findings in the AWS Security Finding Format: imported, or chosen by a person with a custom action.
 
 use super::json::{Json, missing};
-use super::principal::Claim;
-use super::{IgnoredReason, Parsed, Trigger, UPDATED_BY, guardduty_or};
+use super::principal::{Claim, add_principal};
+use super::{IgnoredReason, Parsed, Trigger, UPDATED_BY};
 use crate::finding::{Elsewhere, ElsewhereSort, Finding, Source, Target};
 use crate::id::{AccountId, Arn, FindingId, Region};
 use crate::text::printable;
@@ -31,7 +31,7 @@ fn read(finding: Json<'_>, trigger: &Trigger) -> Result<Finding, Parsed> {
         id: finding.require("id", FindingId::parse)?,
         severity: severity(finding, from_guardduty).ok_or_else(|| missing("Severity"))?,
         region: region(finding, &product)?,
-        source: guardduty_or(false, Source::SecurityHub),
+        source: Source::SecurityHub,
         product: Some(printable(&product, 256)),
         title: printable(&finding.text("title").unwrap_or_default(), 200),
         first_seen,
@@ -114,11 +114,7 @@ fn targets(finding: Json<'_>, account: &AccountId) -> Vec<Target> {
     let some_actor = finding.each("resources").any(|resource| is_actor(&resource));
     let mut targets = Vec::new();
     for resource in finding.each("resources").filter(|resource| !some_actor || is_actor(resource)) {
-        let target = target(resource, account);
-        // An access key and the user it belongs to are one target; the first mention has the unique id or none has.
-        if !targets.iter().any(|known| same_principal(known, &target)) {
-            targets.push(target);
-        }
+        add_principal(&mut targets, target(resource, account));
     }
     targets
 }
@@ -170,15 +166,4 @@ fn named_by_arn(resource: Json<'_>, prefix: &str, user_type: &str, id_path: &str
         ..Claim::default()
     }
     .target()
-}
-
-fn same_principal(known: &Target, other: &Target) -> bool {
-    match (known, other) {
-        (Target::User(known), Target::User(other)) => known.name == other.name,
-        // A whole role mentioned beside one of its sessions says where the session comes from.
-        (Target::RoleSession(known), Target::RoleSession(other)) => {
-            known.role == other.role && (other.session.is_none() || known.session == other.session)
-        }
-        _ => known == other,
-    }
 }

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::json::{Json, missing};
-use super::principal::Claim;
+use super::principal::{Claim, add_principal};
 use super::{IgnoredReason, Parsed, Trigger};
 use crate::finding::{Elsewhere, ElsewhereSort, Finding, Source, Target};
 use crate::id::{AccountId, FindingId, Region};
@@ -25,7 +25,8 @@ fn read(finding: Json<'_>, trigger: &Trigger) -> Result<Finding, Parsed> {
     if is_sample(finding) {
         return Err(Parsed::ignored(IgnoredReason::SampleFinding, finding_type));
     }
-    if finding.is_true("service.archived") {
+    // A person who presses the button on an archived finding means it.
+    if *trigger == Trigger::Event && finding.is_true("service.archived") {
         return Err(Parsed::ignored(IgnoredReason::ArchivedFinding, finding_type));
     }
     let created = finding.time("createdAt");
@@ -108,9 +109,8 @@ fn attack_sequence(finding: Json<'_>) -> Vec<Target> {
             remote_account: None,
         }
         .target();
-        if !targets.contains(&target) {
-            targets.push(target);
-        }
+        // One principal may act with several credentials.
+        add_principal(&mut targets, target);
     }
     match targets.len() {
         0 => vec![Target::Elsewhere(Elsewhere {

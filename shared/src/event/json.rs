@@ -40,9 +40,9 @@ impl<'a> Json<'a> {
         .filter(|number| number.is_finite())
     }
 
-    /// A whole number at `path`: an id or an instant.
+    /// A whole number at `path`, an id or an instant, whether a feed writes `3`, `3.0` or `"3"`.
     pub(super) fn integer(self, path: &str) -> Option<i64> {
-        self.at(path)?.0.as_i64()
+        self.text(path)?.trim_end_matches(".0").parse().ok()
     }
 
     /// Whether `path` holds true, or text that says so.

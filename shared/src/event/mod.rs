@@ -18,7 +18,7 @@ mod principal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::finding::{Finding, Source, Trigger};
+use crate::finding::{Finding, Trigger};
 use crate::text::printable;
 use json::Json;
 
@@ -86,7 +86,7 @@ pub enum IgnoredReason {
     NotAnIdentity,
     /// The product that imported it is not on the guardrails' list (CONTAINMENT H1).
     ProductNotListed,
-    /// Its detector no longer has it, or has it archived.
+    /// Its detector has no such finding.
     NotAtSource,
 }
 
@@ -129,17 +129,12 @@ pub fn parse(bytes: &[u8]) -> Vec<Parsed> {
 /// Reads one GuardDuty finding as `GetFindings` returns it, so that the finding at its source and the event's claim
 /// pass through the same rules.
 #[must_use]
-pub fn parse_guardduty_finding(finding: &Value) -> Parsed {
-    guardduty::parse(Json(finding), &Trigger::Event)
+pub fn parse_guardduty_finding(finding: &Value, trigger: &Trigger) -> Parsed {
+    guardduty::parse(Json(finding), trigger)
 }
 
 /// Reads one finding as Security Hub's `GetFindings` returns it.
 #[must_use]
 pub fn parse_security_hub_finding(finding: &Value, trigger: &Trigger) -> Parsed {
     asff::parse(Json(finding), trigger)
-}
-
-/// The source of a finding that carries the fields of [`Finding`] but no word of where it came from.
-const fn guardduty_or(product_is_guardduty: bool, otherwise: Source) -> Source {
-    if product_is_guardduty { Source::GuardDuty } else { otherwise }
 }

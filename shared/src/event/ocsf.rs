@@ -4,8 +4,8 @@
 //! (CONTAINMENT A8), so every place that can name the principal is read.
 
 use super::json::{Json, missing};
-use super::principal::Claim;
-use super::{IgnoredReason, Parsed, Trigger, guardduty_or};
+use super::principal::{Claim, add_principal};
+use super::{IgnoredReason, Parsed, Trigger};
 use crate::finding::{Finding, Source, Target};
 use crate::id::{AccountId, FindingId, Region};
 use crate::text::printable;
@@ -37,7 +37,7 @@ fn read(finding: Json<'_>, event: Json<'_>) -> Result<Finding, Parsed> {
     Ok(Finding {
         id: finding.require("finding_info.uid", FindingId::parse)?,
         severity: severity(finding),
-        source: guardduty_or(false, Source::SecurityHubV2),
+        source: Source::SecurityHubV2,
         product: finding.text("metadata.product.uid").map(|product| printable(&product, 256)),
         title: printable(&info.text("title").unwrap_or_default(), 200),
         first_seen,
@@ -98,10 +98,7 @@ fn time(info: Json<'_>, field: &str) -> Option<Timestamp> {
 fn targets(finding: Json<'_>, account: &AccountId) -> Vec<Target> {
     let mut targets = Vec::new();
     for resource in finding.each("resources") {
-        let target = target(resource, finding, account);
-        if !targets.contains(&target) {
-            targets.push(target);
-        }
+        add_principal(&mut targets, target(resource, finding, account));
     }
     targets
 }

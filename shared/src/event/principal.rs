@@ -21,6 +21,49 @@ pub(super) struct Claim {
     pub(super) remote_account: Option<String>,
 }
 
+/// Adds a target, unless the same principal is there already; of two mentions the one that says more stays. A key
+/// and the user it belongs to, or a role and one of its sessions, are one principal in whichever order they come: the
+/// bare mention must neither hide the unique id nor widen one session into the whole role.
+pub(super) fn add_principal(targets: &mut Vec<Target>, target: Target) {
+    match targets.iter_mut().find(|known| same_principal(known, &target)) {
+        Some(known) if says_more(&target, known) => *known = target,
+        Some(_) => {}
+        None => targets.push(target),
+    }
+}
+
+fn same_principal(known: &Target, other: &Target) -> bool {
+    match (known, other) {
+        (Target::User(known), Target::User(other)) => {
+            known.name == other.name && agree(known.unique_id.as_ref(), other.unique_id.as_ref())
+        }
+        (Target::RoleSession(known), Target::RoleSession(other)) => {
+            known.role == other.role
+                && agree(known.role_id.as_ref(), other.role_id.as_ref())
+                && agree(known.session.as_ref(), other.session.as_ref())
+        }
+        _ => known == other,
+    }
+}
+
+/// Whether two mentions can be of one thing: equal, or one of them silent.
+fn agree<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
+    one.is_none() || other.is_none() || one == other
+}
+
+fn says_more(target: &Target, known: &Target) -> bool {
+    let words = |target: &Target| match target {
+        Target::User(user) => usize::from(user.unique_id.is_some()) * 2 + usize::from(user.key.is_some()),
+        Target::RoleSession(session) => {
+            usize::from(session.role_id.is_some()) * 4
+                + usize::from(session.session.is_some()) * 2
+                + usize::from(session.key.is_some())
+        }
+        _ => 0,
+    };
+    words(target) > words(known)
+}
+
 impl Claim {
     /// The target accused. A type not known here is never guessed at.
     pub(super) fn target(self) -> Target {

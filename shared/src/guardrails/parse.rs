@@ -278,7 +278,16 @@ fn protection(source: &Source<'_>, table: &Spanned<ProtectTable>) -> Result<Prot
                 let suggestion = "name it exactly: whoever can create roles can satisfy a pattern".to_owned();
                 return Err(source.error(&arn.span(), "a protection may not hold `*`", Some(suggestion)));
             }
-            Protected::Arn(source.checked(arn, Arn::parse)?)
+            let parsed = source.checked(arn, Arn::parse)?;
+            if parsed.service() == "sts" {
+                let suggestion = format!("write the role: arn:{}:iam::{}:role/PATH/NAME", parsed.partition(), parsed.account());
+                return Err(source.error(
+                    &arn.span(),
+                    "a session comes and goes; its role is what can be protected",
+                    Some(suggestion),
+                ));
+            }
+            Protected::Arn(parsed)
         }
         (None, Some(id), None) => Protected::UniqueId(source.checked(id, UniqueId::parse)?),
         (None, None, Some(account)) => Protected::Account(source.checked(account, AccountId::parse)?),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::answer::TargetResult;
 use super::links::links;
-use crate::containment::{Decision, Verdict};
+use crate::containment::{Decision, TargetRecord, Verdict};
 use crate::finding::{Finding, Target};
 use crate::id::AccessKeyId;
 use crate::outcome::{Outcome, Status};
@@ -13,13 +13,15 @@ use crate::text::printable;
 
 /// The longest note Security Hub takes, in characters (CONTAINMENT D5).
 pub const LONGEST_NOTE: usize = 512;
-/// The longest subject SNS takes, in ASCII characters.
-const LONGEST_SUBJECT: usize = 100;
+/// The longest subject SNS takes: fewer than 100 ASCII characters.
+const LONGEST_SUBJECT: usize = 99;
+/// What leaves room in the subject for outcome, account and Region.
+const LONGEST_NAME_IN_SUBJECT: usize = 36;
 
 /// A message for the topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// The subject: ASCII, at most 100 characters.
+    /// The subject: ASCII, fewer than 100 characters.
     pub subject: String,
     /// The text.
     pub text: String,
@@ -48,17 +50,18 @@ pub struct Told<'a> {
 #[must_use]
 pub fn notification(told: Told<'_>) -> Notification {
     let Told { finding, decision, result, .. } = told;
+    let name = short_name(&result.target);
     let subject = format!(
         "[Tourniquet] {}: {} in {} ({})",
         result.outcome.as_str().to_uppercase().replace('_', " "),
-        short_name(&result.target.arn),
+        printable(&name, LONGEST_NAME_IN_SUBJECT),
         finding.account,
         finding.region
     );
     let mut text = String::new();
     // Writing to a String cannot fail.
     let mut line = |content: &str| writeln!(text, "{content}").unwrap_or_default();
-    line(&headline(&result.outcome, &short_name(&result.target.arn)));
+    line(&headline(&result.outcome, &name));
     if told.may_be_repeated {
         line("An earlier try was cut short and may have sent this message already.");
     }
@@ -85,8 +88,14 @@ pub fn notification(told: Told<'_>) -> Notification {
     }
     section(&mut line, "WHAT WAS DONE", &done(told));
     section(&mut line, "WHAT WAS NOT DONE", &not_done(told));
-    section(&mut line, "WHAT REMAINS POSSIBLE", &result.residual_risk);
-    section(&mut line, "WHO ELSE IS HIT", &decision.blast_radius);
+    // What a containment leaves open, and whom it hits, is of no matter where there is none.
+    if result.outcome.acted() {
+        section(&mut line, "WHAT REMAINS POSSIBLE", &result.residual_risk);
+        section(&mut line, "WHO ELSE IS HIT", &decision.blast_radius);
+    } else if !decision.plan.is_empty() {
+        section(&mut line, "WHAT CONTAINING IT WOULD LEAVE OPEN", &result.residual_risk);
+        section(&mut line, "WHOM IT WOULD HIT", &decision.blast_radius);
+    }
     section(&mut line, "NEXT", &next(told));
     if result.outcome.acted() {
         let mut undo: Vec<String> = undo_lines(told.plan);
@@ -114,9 +123,14 @@ pub fn note(result: &TargetResult) -> String {
     let text = format!(
         "Tourniquet: {}{reason}. Target {}. Case {}{steps}. {}",
         result.outcome.as_str(),
-        short_name(&result.target.arn),
+        short_name(&result.target),
         result.case,
-        result.residual_risk.first().map(|risk| format!("Remains possible: {risk}")).unwrap_or_default(),
+        result
+            .residual_risk
+            .first()
+            .filter(|_| result.outcome.acted())
+            .map(|risk| format!("Remains possible: {risk}"))
+            .unwrap_or_default(),
     );
     printable(text.trim_end(), LONGEST_NOTE)
 }
@@ -130,7 +144,7 @@ pub fn undo_lines(plan: &Plan) -> Vec<String> {
 fn headline(outcome: &Outcome, name: &str) -> String {
     match outcome {
         Outcome::Contained => format!("CONTAINED: {name}. Read back after the change: it holds."),
-        Outcome::Partial(reason) => format!("PARTIALLY CONTAINED: {name}. {reason}"),
+        Outcome::Partial(reason) => format!("NOT FULLY CONTAINED: {name}. {reason}"),
         Outcome::Contested(reason) => format!("CONTESTED: {name}. Somebody keeps undoing the containment. {reason}"),
         Outcome::CannotContain(reason) => {
             format!("NOT CONTAINED: {name} cannot be contained from here ({reason}). A person must act.")
@@ -161,7 +175,7 @@ fn done(told: Told<'_>) -> Vec<String> {
     }
     if let Some(milliseconds) = result.cut_off_ms {
         let calls = result.cut_off_calls.map(|calls| format!(", in {calls} dependent calls")).unwrap_or_default();
-        lines.push(format!("The attacker was denied {milliseconds} ms after this function was called{calls}."));
+        lines.push(format!("IAM accepted the deny {milliseconds} ms after this function was called{calls}, and takes seconds to carry it everywhere."));
     }
     if lines.is_empty() {
         lines.push("nothing was changed".to_owned());
@@ -184,7 +198,10 @@ fn not_done(told: Told<'_>) -> Vec<String> {
 fn next(told: Told<'_>) -> Vec<String> {
     let mut lines = told.decision.next_steps.clone();
     if matches!(told.result.outcome, Outcome::Proposed(_) | Outcome::Observed) {
-        lines.push("To contain it now, run what would have been done:".to_owned());
+        lines.push(format!(
+            "To contain it now, run what would have been done (keys are written out under `commands` in s3://{}/cases/{}/):",
+            told.case_bucket, told.result.case
+        ));
         lines.extend(told.decision.plan.steps().map(|step| told.decision.plan.redacted(&step.command())));
     }
     if matches!(told.result.outcome, Outcome::Contested(_)) {
@@ -193,6 +210,9 @@ fn next(told: Told<'_>) -> Vec<String> {
              another administrator in the attacker's hands. Then find that administrator in CloudTrail."
                 .to_owned(),
         );
+    }
+    if told.result.steps.iter().any(|step| !step.status.holds()) {
+        lines.push("Do the failed steps by hand; their `aws` lines are in the case. A deny that does not fit (LimitExceeded) needs an SCP, or AWSDenyAll attached.".to_owned());
     }
     if matches!(told.decision.verdict, Verdict::Contain) {
         lines.push("Find out how the credentials leaked before anything is released.".to_owned());
@@ -211,8 +231,9 @@ fn key(target: &Target) -> Option<&AccessKeyId> {
     }
 }
 
-/// `user/svc-build` of an ARN; a label as it is.
-fn short_name(arn: &str) -> String {
-    let name = crate::id::Arn::parse(arn).map_or_else(|_| arn.to_owned(), |arn| arn.resource().to_owned());
-    printable(&name, 60)
+/// `user/svc-build` of an ARN, with the session where the target is one; a label as it is.
+fn short_name(target: &TargetRecord) -> String {
+    let name = crate::id::Arn::parse(&target.arn).map_or_else(|_| target.arn.clone(), |arn| arn.resource().to_owned());
+    let session = target.id.as_deref().and_then(|id| id.split_once(':')).map(|(_, session)| format!(" session {session}"));
+    printable(&format!("{name}{}", session.unwrap_or_default()), 120)
 }

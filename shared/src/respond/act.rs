@@ -5,8 +5,9 @@ use futures_util::future::join_all;
 use super::Delivery;
 use crate::aws::Fault;
 use crate::case::store::Remembered;
+use crate::error::Retry;
 use crate::outcome::{Status, StepReport};
-use crate::plan::Cut;
+use crate::plan::{Cut, Plan};
 use crate::step::Step;
 
 /// What became of a step.
@@ -26,11 +27,13 @@ impl Delivery<'_> {
         join_all(cuts.iter().map(|cut| self.attempt(cut.step()))).await
     }
 
-    /// Everything else of a remembered plan: stage after stage, the steps of a stage side by side.
-    pub(super) async fn carry_out(&self, remembered: &Remembered) -> Vec<Attempt> {
+    /// Everything else of a remembered plan, or the part of it that `only` names: stage after stage, the steps of a
+    /// stage side by side.
+    pub(super) async fn carry_out(&self, remembered: &Remembered, only: Option<&Plan>) -> Vec<Attempt> {
+        let is_wanted = |step: &&Step| only.is_none_or(|only| only.steps().any(|wanted| wanted.is_same_change(step)));
         let mut attempts = Vec::new();
         for stage in &remembered.plan().then {
-            attempts.extend(join_all(stage.steps.iter().map(|step| self.attempt(step))).await);
+            attempts.extend(join_all(stage.steps.iter().filter(is_wanted).map(|step| self.attempt(step))).await);
         }
         attempts
     }
@@ -55,5 +58,39 @@ impl Delivery<'_> {
             request_ids: request_id.into_iter().collect(),
         };
         Attempt { step: step.clone(), as_done, report, retryable }
+    }
+}
+
+/// The last attempt at every change, in the order they were first tried.
+pub(super) fn last_of_each(attempts: &[Attempt]) -> Vec<&Attempt> {
+    let mut last: Vec<&Attempt> = Vec::new();
+    for attempt in attempts {
+        match last.iter_mut().find(|known| known.step.is_same_change(&attempt.step)) {
+            Some(known) => *known = attempt,
+            None => last.push(attempt),
+        }
+    }
+    last
+}
+
+/// The steps that failed when they were last tried: that they do not hold is no tampering.
+pub(super) fn failed_steps(attempts: &[Attempt]) -> Vec<Step> {
+    last_of_each(attempts)
+        .into_iter()
+        .filter(|attempt| !attempt.report.status.holds())
+        .map(|attempt| attempt.step.clone())
+        .collect()
+}
+
+impl Retry {
+    /// A call that failed after these steps were tried.
+    pub(super) fn after(what: &'static str, resource: String, fault: &Fault, attempts: &[Attempt]) -> Self {
+        let done: Vec<_> = last_of_each(attempts)
+            .into_iter()
+            .filter(|attempt| attempt.report.status.holds())
+            .map(|attempt| format!("{} on {}", attempt.report.step, attempt.report.on))
+            .collect();
+        let done = if done.is_empty() { "nothing".to_owned() } else { done.join(", ") };
+        Self { what, resource, cause: fault.to_string(), done, not_done: "the rest of the case".to_owned() }
     }
 }

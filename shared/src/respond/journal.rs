@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Delivery;
-use crate::aws::Fault;
+use crate::aws::{Fault, FaultClass};
 use crate::case::{CaseId, Entry, EntryKind};
 use crate::text::sha256;
 use crate::timestamp::Timestamp;
@@ -53,11 +53,17 @@ impl Delivery<'_> {
     /// The ledger of an open case as it stands, with the memory entry stored if a crash kept it from being so.
     pub(super) async fn journal(&self, case: &CaseId, memory: &Entry) -> Result<Journal, Fault> {
         let mut journal = Journal::empty(case.clone());
-        for (_, bytes) in self.function.store.objects(case).await?.iter().filter(|(key, _)| !key.ends_with("/event.json")) {
-            if let Ok(entry) = serde_json::from_slice::<Entry>(bytes) {
-                journal.head = Some((entry.number, sha256(bytes)));
-                journal.last = Some(entry.entry);
+        for (key, bytes) in self.function.store.objects(case).await? {
+            if key.contains("/event-") {
+                continue;
             }
+            let entry = serde_json::from_slice::<Entry>(&bytes).map_err(|error| Fault {
+                code: "Unreadable".to_owned(),
+                message: format!("{key}: {error}"),
+                class: FaultClass::Permanent,
+            })?;
+            journal.head = Some((entry.number, sha256(&bytes)));
+            journal.last = Some(entry.entry);
         }
         if journal.lacks(memory) {
             self.function.store.append(memory).await?;

@@ -3,10 +3,14 @@
 mod act;
 mod conclude;
 mod journal;
+mod observe;
+mod source;
+mod verify;
 mod walk;
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent};
 use serde_json::value::RawValue;
 use tracing::{error, info};
@@ -99,7 +103,7 @@ impl Function {
 impl<'a> Delivery<'a> {
     fn new(function: &'a Function, event: &'a [u8], context: &Context) -> Self {
         let started = Instant::now();
-        let deadline = i64::try_from(context.deadline / 1000).ok().and_then(Timestamp::from_unix);
+        let deadline = i64::try_from(context.deadline.div_ceil(1000)).ok().and_then(Timestamp::from_unix);
         // A runtime that gives no deadline is a local one; a minute is the template's timeout.
         let deadline = deadline
             .filter(|deadline| *deadline > Timestamp::now())
@@ -129,9 +133,10 @@ impl<'a> Delivery<'a> {
             if identities.is_empty() {
                 answer.ignored.push(Ignored { reason: IgnoredReason::NotAnIdentity, detail: finding.finding_type.clone() });
             }
-            for target in identities {
-                // Boxed: the walk's state is large, and its type deep.
-                match Box::pin(self.contain(&finding, target)).await {
+            // Side by side: no target waits for another to be read back. Boxed: the walk's state is large.
+            let handled = join_all(identities.into_iter().map(|target| Box::pin(self.contain(&finding, target)))).await;
+            for handled in handled {
+                match handled {
                     Ok(Handled::Result(result)) => answer.results.push(*result),
                     Ok(Handled::Ignored(ignored)) => answer.ignored.push(ignored),
                     Err(retry) => unfinished = Some(retry),
@@ -147,13 +152,14 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// The finding in its detector's own words, where the detector was asked: the event keeps only how it arrived.
+/// The finding in its detector's own words, where the detector was asked. Who is accused, and where, stays what the
+/// event claims: that the two agree is for the decision to check.
 fn in_the_detectors_words(claimed: &Finding, confirmed: &Finding) -> Finding {
     Finding {
-        id: claimed.id.clone(),
-        source: claimed.source,
-        product: claimed.product.clone(),
-        trigger: claimed.trigger.clone(),
-        ..confirmed.clone()
+        finding_type: confirmed.finding_type.clone(),
+        severity: confirmed.severity,
+        title: confirmed.title.clone(),
+        last_seen: confirmed.last_seen.max(claimed.last_seen),
+        ..claimed.clone()
     }
 }

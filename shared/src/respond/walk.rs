@@ -2,11 +2,12 @@
 
 use super::conclude::Work;
 use super::journal::Journal;
+use super::observe::{Wave, observe};
 use super::{Delivery, Handled, in_the_detectors_words};
 use crate::case::store::{Etag, Written};
 use crate::case::{CaseId, EntryKind, Lease, Memory, OpenCase, State};
-use crate::containment::identity::{self, Principal, observe::Wave};
-use crate::containment::{AtSource, Decision, Verdict};
+use crate::containment::identity::{self, Principal};
+use crate::containment::{AtSource, CannotContain, Decision, Verdict};
 use crate::error::Retry;
 use crate::finding::{Finding, Target};
 use crate::outcome::Outcome;
@@ -23,6 +24,7 @@ pub(super) struct Decided {
     pub(super) target: Target,
     pub(super) principal: Principal,
     pub(super) memory: Memory,
+    /// The key its case is filed under.
     pub(super) key: String,
 }
 
@@ -43,8 +45,8 @@ impl Decided {
 impl Delivery<'_> {
     /// The walk for one target of one finding.
     pub(super) async fn contain(&self, finding: &Finding, target: &Target) -> Result<Handled, Retry> {
-        let Wave { target, observed, open_case } =
-            identity::observe::observe(&self.function.clients, &self.function.store, finding, target).await?;
+        let Wave { target, key, observed, open_case } =
+            Box::pin(observe(&self.function.clients, &self.function.store, finding, target)).await?;
         let finding = match &observed.source {
             AtSource::Confirmed(confirmed) => in_the_detectors_words(finding, confirmed),
             _ => finding.clone(),
@@ -54,11 +56,12 @@ impl Delivery<'_> {
             return Ok(Handled::Ignored(ignored));
         }
         let decided = Decided {
-            key: decision.target.key(),
+            key,
             target,
             memory: Memory {
                 finding,
                 event_sha256: sha256(self.event),
+                commands: decision.plan.commands(),
                 original: serde_json::to_value(&observed.principal).unwrap_or_default(),
                 decision,
             },
@@ -68,7 +71,17 @@ impl Delivery<'_> {
             None => Box::pin(self.open(decided)).await?,
             Some((case, etag)) => Box::pin(self.take_up(decided, case, etag)).await?,
         };
-        Ok(Handled::Result(Box::new(result)))
+        match observed.source {
+            // People were told of a proposal; asking the detector again may make more of it.
+            AtSource::Unconfirmed { reason, retryable: true } if !result.repeat => Err(Retry {
+                what: "asking the detector",
+                resource: result.case.to_string(),
+                cause: reason,
+                done: format!("{}: people were told", result.outcome.as_str()),
+                not_done: "containment, until the detector confirms the finding".to_owned(),
+            }),
+            _ => Ok(Handled::Result(Box::new(result))),
+        }
     }
 
     /// A target without an open case: the cut goes out beside the one write that claims the target and remembers
@@ -85,6 +98,7 @@ impl Delivery<'_> {
             attempts: 1,
             reasserted: 0,
             findings: vec![decided.finding().id.clone()],
+            failed: Vec::new(),
             plan: if decided.contains() { decided.decision().plan.clone() } else { Plan::default() },
             outcome: None,
             memory,
@@ -95,22 +109,21 @@ impl Delivery<'_> {
                 journal.advance(&open_case.memory);
                 Box::pin(self.work(Work::new(decided, open_case, journal), remembered, cuts, true)).await
             }
-            Ok(Written::Lost) => self.lost(&decided).await,
-            Err(fault) => Err(Retry {
-                what: "remembering the plan",
-                resource: OpenCase::key(&decided.key),
-                cause: fault.to_string(),
-                done: describe(&cuts),
-                not_done: "everything that must be remembered first".to_owned(),
-            }),
+            // Another delivery claimed the target between our read and our write: its case is the one to join.
+            Ok(Written::Lost) => {
+                let failed = |fault| Retry::after("reading the open case", OpenCase::key(&decided.key), &fault, &cuts);
+                let found = self.function.store.open_case(&decided.key).await.map_err(failed)?;
+                let gone =
+                    || Retry::after("claiming the target", OpenCase::key(&decided.key), &super::conclude::taken_over(), &cuts);
+                let (case, etag) = found.ok_or_else(gone)?;
+                Box::pin(self.take_up(decided, case, etag)).await
+            }
+            Err(fault) => Err(Retry::after("remembering the plan", OpenCase::key(&decided.key), &fault, &cuts)),
         }
     }
 
     /// A target whose case stands already.
     async fn take_up(&self, decided: Decided, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
-        if case.state == State::Working && !case.lease.admits(&self.actor.request_id, Timestamp::now()) {
-            return busy(&decided, &case);
-        }
         let before = case.remembered().map_err(|error| Retry {
             what: "reading the open case",
             resource: OpenCase::key(&decided.key),
@@ -119,66 +132,114 @@ impl Delivery<'_> {
             not_done: "everything: a person must look at the case first".to_owned(),
         })?;
         let acted = before.decision.verdict == Verdict::Contain;
+        let known = case.findings.contains(&decided.finding().id);
+        if case.state == State::Working && !case.lease.admits(&self.actor.request_id, Timestamp::now()) {
+            return busy(&decided, &case, known && (acted || !decided.contains()));
+        }
         match (case.state, acted) {
-            (State::Settled, true) => Box::pin(self.revisit(decided, case, etag)).await,
-            (State::Settled, false) if same_verdict(&before.decision.verdict, &decided.decision().verdict) => {
+            (State::Settled, true) => Box::pin(self.revisit(decided, case, etag, &before)).await,
+            (State::Settled, false) if known && same_verdict(&before.decision.verdict, &decided.decision().verdict) => {
                 Box::pin(self.repeat(decided, case, etag)).await
             }
             (State::Working, true) => {
-                let missing = identity::drift(&case.plan, &decided.principal, self.function.responder.partition);
-                Box::pin(self.resume(decided, case, etag, &missing)).await
+                let missing = self.missing(&case.plan, &decided.principal);
+                Box::pin(self.resume(decided, case, etag, &missing, &before)).await
             }
             (State::Working | State::Settled, false) => Box::pin(self.decide_anew(decided, case, etag)).await,
         }
     }
 
     /// A contained target, accused again: the same finding, its copy, an update of it, or another one. It is
-    /// contained already, unless somebody undid it.
-    async fn revisit(&self, decided: Decided, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
-        let missing = identity::drift(&case.plan, &decided.principal, self.function.responder.partition);
-        if missing.is_empty() || !decided.contains() || matches!(case.outcome, Some(Outcome::Contested(_))) {
+    /// contained already, unless somebody undid it, or the finding asks for more than was done.
+    async fn revisit(&self, mut decided: Decided, case: OpenCase, etag: Etag, before: &Memory) -> Result<TargetResult, Retry> {
+        if matches!(
+            decided.decision().verdict,
+            Verdict::CannotContain(CannotContain::NoSuchPrincipal | CannotContain::UniqueIdMismatch)
+        ) {
+            // Deleted or re-created since: there is nothing left that this case could hold down.
             return Box::pin(self.repeat(decided, case, etag)).await;
         }
-        if case.reasserted >= MOST_REASSERTIONS {
-            return Box::pin(self.give_up(decided, case, etag, &missing)).await;
+        let is_new = !case.findings.contains(&decided.finding().id);
+        // A session revocation holds back only what was issued before it. Activity after it, or another finding, is
+        // reason for a later one; so is a finding that names more of what the session is.
+        let asks_for_more = decided.contains() && (is_new || decided.finding().last_seen > before.finding.last_seen);
+        let wanted = if asks_for_more { case.plan.clone().merged(&decided.decision().plan) } else { case.plan.clone() };
+        let missing = self.missing(&wanted, &decided.principal);
+        if missing.is_empty() {
+            return Box::pin(self.repeat(decided, case, etag)).await;
         }
-        let case = OpenCase { reasserted: case.reasserted + 1, attempts: 0, ..case };
-        Box::pin(self.resume(decided, case, etag, &missing)).await
+        let undone = self.missing(&case.plan, &decided.principal).without(&case.failed);
+        if !decided.contains() {
+            // It no longer holds, and we may not act: that must not be called contained any longer.
+            let reason = format!(
+                "it no longer holds ({}), and was not asserted again: {}",
+                names(&missing),
+                decided.decision().verdict.describe()
+            );
+            return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
+        }
+        decided.keep_advice_of(before);
+        // Another finding is another incident: its containment is not the old one's next assertion.
+        let reasserted = if is_new { 0 } else { case.reasserted };
+        if undone.is_empty() {
+            let case = OpenCase { reasserted, attempts: 0, ..case };
+            return Box::pin(self.resume(decided, case, etag, &missing, before)).await;
+        }
+        if reasserted >= MOST_REASSERTIONS {
+            let reason = format!("undone again after {reasserted} assertions: {}", names(&undone));
+            return Box::pin(self.settle_as(decided, case, etag, Outcome::Contested(reason))).await;
+        }
+        let case = OpenCase { reasserted: reasserted + 1, attempts: 0, ..case };
+        Box::pin(self.resume(decided, case, etag, &missing, before)).await
     }
 
     /// Takes a case up where a delivery left it, or where somebody undid it. The original state stays the one
     /// remembered first; the plan gains what is missing now.
-    async fn resume(&self, decided: Decided, case: OpenCase, etag: Etag, missing: &Plan) -> Result<TargetResult, Retry> {
-        let failed = |fault| Retry::before_any_change("reading the ledger", case.case.to_string(), &fault);
-        let mut journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
-        let reported_before =
-            case.state == State::Working && matches!(journal.last, Some(EntryKind::Verified | EntryKind::Reported));
-        let found_undone = case.state == State::Settled && case.outcome == Some(Outcome::Contained);
-        let mut case = OpenCase {
+    async fn resume(
+        &self,
+        mut decided: Decided,
+        case: OpenCase,
+        etag: Etag,
+        missing: &Plan,
+        before: &Memory,
+    ) -> Result<TargetResult, Retry> {
+        decided.keep_advice_of(before);
+        let settled = case.state == State::Settled;
+        let found_undone =
+            settled && case.outcome == Some(Outcome::Contained) && !self.missing(&case.plan, &decided.principal).is_empty();
+        let plan = if decided.contains() { case.plan.clone().merged(missing) } else { case.plan.clone() };
+        let case = OpenCase {
             state: State::Working,
             lease: self.lease(),
             attempts: case.attempts + 1,
-            plan: if decided.contains() { case.plan.clone().merged(missing) } else { case.plan.clone() },
+            plan,
+            findings: with(case.findings, &decided.finding().id),
             ..case
         };
-        if !case.findings.contains(&decided.finding().id) {
-            case.findings.push(decided.finding().id.clone());
-        }
         let cuts: &[_] = if decided.contains() { &case.plan.cut } else { &[] };
         let (cuts, taken) = tokio::join!(self.cut(cuts), self.function.store.replace(&case, &etag));
-        match taken {
-            Ok(Written::Written(remembered)) => {
-                let what = serde_json::json!({ "attempt": case.attempts, "reasserted": case.reasserted, "finding": decided.finding().id, "missing": missing });
-                let failed = |fault| Retry::before_any_change("writing the ledger", case.case.to_string(), &fault);
-                self.append(&mut journal, EntryKind::Resumed, &what).await.map_err(failed)?;
-                let mut work = Work::new(decided, case, journal);
-                work.may_be_repeated = reported_before;
-                work.found_undone = found_undone;
-                Box::pin(self.work(work, remembered, cuts, false)).await
+        let remembered = match taken {
+            Ok(Written::Written(remembered)) => remembered,
+            Ok(Written::Lost) => {
+                return Err(Retry::after("taking the case up", case.case.to_string(), &super::conclude::taken_over(), &cuts));
             }
-            Ok(Written::Lost) => self.lost(&decided).await,
-            Err(fault) => Err(Retry::before_any_change("taking the case up", case.case.to_string(), &fault)),
-        }
+            Err(fault) => return Err(Retry::after("taking the case up", case.case.to_string(), &fault, &cuts)),
+        };
+        let failed = |fault| Retry::after("the ledger", case.case.to_string(), &fault, &cuts);
+        let mut journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
+        let may_be_repeated = !settled && matches!(journal.last, Some(EntryKind::Verified | EntryKind::Reported));
+        let what = serde_json::json!({
+            "attempt": case.attempts,
+            "reasserted": case.reasserted,
+            "finding": decided.finding(),
+            "event_sha256": decided.memory.event_sha256,
+            "missing": missing,
+        });
+        self.append(&mut journal, EntryKind::Resumed, &what).await.map_err(failed)?;
+        let mut work = Work::new(decided, case, journal);
+        work.may_be_repeated = may_be_repeated;
+        work.found_undone = found_undone;
+        Box::pin(self.work(work, remembered, cuts, false)).await
     }
 
     /// A case under which nothing was changed so far, and to which something else is to be done now: a click, a
@@ -186,53 +247,54 @@ impl Delivery<'_> {
     async fn decide_anew(&self, decided: Decided, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
         let failed = |fault| Retry::before_any_change("reading the ledger", case.case.to_string(), &fault);
         let mut journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
+        let may_be_repeated = case.state == State::Working && same_verdict_as_remembered(&case, &decided);
         let memory = journal.next(self, EntryKind::Decided, &decided.memory);
-        let mut case = OpenCase {
+        let case = OpenCase {
             state: State::Working,
             lease: self.lease(),
             attempts: 1,
             plan: if decided.contains() { decided.decision().plan.clone() } else { Plan::default() },
+            findings: with(case.findings.clone(), &decided.finding().id),
+            outcome: case.outcome.clone().filter(|_| case.findings.contains(&decided.finding().id)),
             memory,
             ..case
         };
-        if !case.findings.contains(&decided.finding().id) {
-            case.findings.push(decided.finding().id.clone());
-        }
         let (cuts, taken) = tokio::join!(self.cut(&case.plan.cut), self.function.store.replace(&case, &etag));
         match taken {
             Ok(Written::Written(remembered)) => {
                 journal.advance(&case.memory);
-                Box::pin(self.work(Work::new(decided, case, journal), remembered, cuts, true)).await
+                let mut work = Work::new(decided, case, journal);
+                work.may_be_repeated = may_be_repeated;
+                Box::pin(self.work(work, remembered, cuts, true)).await
             }
-            Ok(Written::Lost) => self.lost(&decided).await,
-            Err(fault) => Err(Retry::before_any_change("remembering the plan", case.case.to_string(), &fault)),
+            Ok(Written::Lost) => {
+                Err(Retry::after("remembering the plan", case.case.to_string(), &super::conclude::taken_over(), &cuts))
+            }
+            Err(fault) => Err(Retry::after("remembering the plan", case.case.to_string(), &fault, &cuts)),
         }
     }
 
-    /// Another delivery claimed the target between our read and our write.
-    async fn lost(&self, decided: &Decided) -> Result<TargetResult, Retry> {
-        let failed = |fault| Retry::before_any_change("reading the open case", OpenCase::key(&decided.key), &fault);
-        match self.function.store.open_case(&decided.key).await.map_err(failed)? {
-            Some((case, _)) => busy(decided, &case),
-            None => Err(Retry {
-                what: "claiming the target",
-                resource: OpenCase::key(&decided.key),
-                cause: "the write was refused, and yet no case is open".to_owned(),
-                done: "at most the deny of our own".to_owned(),
-                not_done: "everything else".to_owned(),
-            }),
-        }
+    /// What `plan` wants and does not hold now.
+    pub(super) fn missing(&self, plan: &Plan, principal: &Principal) -> Plan {
+        identity::missing(plan, principal, self.function.responder.partition, Timestamp::now())
     }
 
-    pub(super) fn lease(&self) -> Lease {
+    fn lease(&self) -> Lease {
         Lease { holder: self.actor.request_id.clone(), until: self.deadline }
     }
 }
 
-/// Another delivery is at work on the target. The same finding is in its hands; a different one comes back when
-/// it is done.
-fn busy(decided: &Decided, case: &OpenCase) -> Result<TargetResult, Retry> {
-    if case.findings.contains(&decided.finding().id) {
+impl Decided {
+    /// Keeps the advice given when the case was decided: by now our own changes are part of what is observed.
+    fn keep_advice_of(&mut self, before: &Memory) {
+        self.memory.decision.next_steps.clone_from(&before.decision.next_steps);
+    }
+}
+
+/// Another delivery is at work on the target. A finding in its hands needs nothing more; any other comes back when it
+/// is done.
+fn busy(decided: &Decided, case: &OpenCase, in_its_hands: bool) -> Result<TargetResult, Retry> {
+    if in_its_hands {
         let outcome = case
             .outcome
             .clone()
@@ -250,19 +312,27 @@ fn busy(decided: &Decided, case: &OpenCase) -> Result<TargetResult, Retry> {
     })
 }
 
-/// Whether two decisions not to act say the same: then people know already. Another reason is news.
+/// Whether two decisions not to act say the same of one finding: then people know already.
 fn same_verdict(before: &Verdict, now: &Verdict) -> bool {
     match (before, now) {
-        (Verdict::Propose(_), Verdict::Propose(_)) | (Verdict::Skip(_), Verdict::Skip(_)) => true,
+        // The reasons hold AWS's words of the moment, such as a request that timed out.
+        (Verdict::Propose(_), Verdict::Propose(_)) => true,
         _ => before == now,
     }
 }
 
-fn describe(attempts: &[super::act::Attempt]) -> String {
-    let done: Vec<_> = attempts
-        .iter()
-        .filter(|attempt| attempt.report.status.holds())
-        .map(|attempt| format!("{} on {}", attempt.report.step, attempt.report.on))
-        .collect();
-    if done.is_empty() { "nothing".to_owned() } else { done.join(", ") }
+fn same_verdict_as_remembered(case: &OpenCase, decided: &Decided) -> bool {
+    case.remembered().is_ok_and(|before| same_verdict(&before.decision.verdict, &decided.decision().verdict))
+}
+
+fn with<T: PartialEq + Clone>(mut list: Vec<T>, one: &T) -> Vec<T> {
+    if !list.contains(one) {
+        list.push(one.clone());
+    }
+    list
+}
+
+/// The steps of a plan in one line.
+pub(super) fn names(plan: &Plan) -> String {
+    plan.steps().map(|step| format!("{} on {}", step.name(), step.on())).collect::<Vec<_>>().join(", ")
 }

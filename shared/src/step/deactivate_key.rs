@@ -41,20 +41,19 @@ impl Change for DeactivateKey {
     }
 
     fn undo(&self) -> Undo {
-        Undo::by(self.line("Active")).noting("a key that leaked stays leaked: AWS advises to make a new one instead")
+        Undo::by(format!("# {}", self.line("Active")))
+            .noting("a key that leaked stays leaked: make a new one, and take the # away only for a key that never left")
     }
 }
 
 #[cfg(feature = "iam")]
 impl DeactivateKey {
     pub(super) async fn apply(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
-        let output = iam
+        let request = iam
             .update_access_key()
             .user_name(self.user.as_str())
             .access_key_id(self.key.as_str())
-            .status(aws_sdk_iam::types::StatusType::Inactive)
-            .send()
-            .await?;
-        Ok(super::Applied::changed(&output))
+            .status(aws_sdk_iam::types::StatusType::Inactive);
+        super::Applied::unless_gone(request.send().await)
     }
 }

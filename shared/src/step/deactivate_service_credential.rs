@@ -51,13 +51,11 @@ impl Change for DeactivateServiceCredential {
 #[cfg(feature = "iam")]
 impl DeactivateServiceCredential {
     pub(super) async fn apply(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
-        let output = iam
+        let request = iam
             .update_service_specific_credential()
             .user_name(self.user.as_str())
             .service_specific_credential_id(&self.credential)
-            .status(aws_sdk_iam::types::StatusType::Inactive)
-            .send()
-            .await?;
-        Ok(super::Applied::changed(&output))
+            .status(aws_sdk_iam::types::StatusType::Inactive);
+        super::Applied::unless_gone(request.send().await)
     }
 }

@@ -48,13 +48,11 @@ impl Change for DeactivateSigningCertificate {
 #[cfg(feature = "iam")]
 impl DeactivateSigningCertificate {
     pub(super) async fn apply(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
-        let output = iam
+        let request = iam
             .update_signing_certificate()
             .user_name(self.user.as_str())
             .certificate_id(&self.certificate)
-            .status(aws_sdk_iam::types::StatusType::Inactive)
-            .send()
-            .await?;
-        Ok(super::Applied::changed(&output))
+            .status(aws_sdk_iam::types::StatusType::Inactive);
+        super::Applied::unless_gone(request.send().await)
     }
 }

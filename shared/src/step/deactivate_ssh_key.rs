@@ -48,13 +48,11 @@ impl Change for DeactivateSshKey {
 #[cfg(feature = "iam")]
 impl DeactivateSshKey {
     pub(super) async fn apply(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
-        let output = iam
+        let request = iam
             .update_ssh_public_key()
             .user_name(self.user.as_str())
             .ssh_public_key_id(&self.key)
-            .status(aws_sdk_iam::types::StatusType::Inactive)
-            .send()
-            .await?;
-        Ok(super::Applied::changed(&output))
+            .status(aws_sdk_iam::types::StatusType::Inactive);
+        super::Applied::unless_gone(request.send().await)
     }
 }

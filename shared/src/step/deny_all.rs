@@ -36,10 +36,21 @@ impl Change for DenyAll {
 
     fn undo(&self) -> Undo {
         let user = shell_word(self.user.as_str());
-        Undo::by(format!("aws iam delete-user-policy --user-name {user} --policy-name {}", policy::DENY_ALL)).noting(
-            "sessions minted from the user's keys live up to 36 hours and come back to life with the deny gone: first put a \
-             DateLessThan aws:TokenIssueTime deny beside it, and remove that one 36 hours later",
-        )
+        Undo {
+            commands: vec![
+                // Single quotes around the document, left for the date: the shell fills in the moment of release.
+                format!(
+                    r#"aws iam put-user-policy --user-name {user} --policy-name {} --policy-document '{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{{"DateLessThan":{{"aws:TokenIssueTime":"'"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'"}}}}}}]}}'"#,
+                    policy::REVOKE_OLDER_SESSIONS
+                ),
+                format!("aws iam delete-user-policy --user-name {user} --policy-name {}", policy::DENY_ALL),
+                format!(
+                    "# 36 hours later: aws iam delete-user-policy --user-name {user} --policy-name {}",
+                    policy::REVOKE_OLDER_SESSIONS
+                ),
+            ],
+            note: Some("sessions minted from the user's keys live up to 36 hours: they stay denied while the user comes back"),
+        }
     }
 }
 

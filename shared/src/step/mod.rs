@@ -136,12 +136,25 @@ steps! {
 }
 
 impl Step {
-    /// Whether both make the same change; a marker is the same whichever version of the policy it names.
+    /// Whether both change the same thing: a marker whichever version of the policy it names, a revocation whatever
+    /// its cut-off, the deny of a session with or without its instance.
     #[must_use]
     pub fn is_same_change(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::AttachQuarantineMarker(step), Self::AttachQuarantineMarker(other)) => step.user == other.user,
+            (Self::RevokeOlderSessions(step), Self::RevokeOlderSessions(other)) => step.role == other.role,
+            (Self::DenySession(step), Self::DenySession(other)) => step.role == other.role && step.session == other.session,
             _ => self == other,
+        }
+    }
+
+    /// Whether this one, of two that change the same thing, denies more.
+    #[must_use]
+    pub fn reaches_further(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::RevokeOlderSessions(step), Self::RevokeOlderSessions(other)) => step.cutoff > other.cutoff,
+            (Self::DenySession(step), Self::DenySession(other)) => step.instance.is_some() && other.instance.is_none(),
+            _ => false,
         }
     }
 }
@@ -162,6 +175,21 @@ pub struct Applied {
 impl Applied {
     fn changed(output: &impl aws_sdk_iam::operation::RequestId) -> Self {
         Self { changed: true, request_id: output.request_id().map(str::to_owned), as_done: None }
+    }
+
+    /// The answer to a change of a credential. One that is gone is as dead as it can be.
+    fn unless_gone<O, E>(
+        answer: Result<O, aws_sdk_iam::error::SdkError<E, aws_smithy_runtime_api::client::orchestrator::HttpResponse>>,
+    ) -> Result<Self, crate::aws::Fault>
+    where
+        O: aws_sdk_iam::operation::RequestId,
+        E: aws_sdk_iam::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        match answer {
+            Ok(output) => Ok(Self::changed(&output)),
+            Err(error) if crate::aws::is_no_such_entity(&error) => Ok(Self::already()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn already() -> Self {

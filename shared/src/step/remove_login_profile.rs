@@ -35,10 +35,10 @@ impl Change for RemoveLoginProfile {
 
     fn undo(&self) -> Undo {
         Undo::by(format!(
-            "aws iam create-login-profile --user-name {} --password-reset-required --password NEW-PASSWORD",
+            "aws iam create-login-profile --user-name {} --password-reset-required --password \"${{NEW_PASSWORD:?}}\"",
             shell_word(self.user.as_str())
         ))
-        .noting("the old password cannot be restored")
+        .noting("the old password cannot be restored; set NEW_PASSWORD first")
     }
 }
 

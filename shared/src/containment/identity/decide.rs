@@ -59,17 +59,27 @@ pub fn decide(finding: &Finding, target: &Target, observed: &Observed, responder
     decision
 }
 
-/// The steps of `plan` that do not hold any more, and those that new credentials need: what somebody undid, added,
-/// or what never succeeded. Empty when the containment holds.
+/// What `plan` wants and does not hold, and what new credentials need: undone by somebody, added since, or never done.
+/// Empty when the containment holds. A revocation that is gone is wanted again with a cut-off of now, never with the
+/// old one: sessions made since must not escape it (CONTAINMENT A6).
 #[must_use]
-pub fn drift(plan: &Plan, principal: &Principal, partition: Partition) -> Plan {
+pub fn missing(plan: &Plan, principal: &Principal, partition: Partition, now: Timestamp) -> Plan {
     // A deny that could not be read is not known to be gone: that is for the outcome to say, not to be called tampering.
     let blind = principal.unread().iter().any(|what| what.starts_with(OWN_DENY));
     match principal {
-        Principal::User(user) if blind => Plan { cut: Vec::new(), ..user_plan(user, partition) },
-        Principal::User(user) => user_plan(user, partition),
+        Principal::User(user) => {
+            let wanted = user_plan(user, partition);
+            let denied = blind || user.deny.as_deref() == Some(policy::deny_all().as_str());
+            Plan { cut: if denied { Vec::new() } else { wanted.cut }, ..wanted }
+        }
         Principal::Role(role) if !blind => {
-            Plan { cut: plan.cut.iter().filter(|cut| !holds(cut, role)).cloned().collect(), then: Vec::new() }
+            let cut = plan.cut.iter().filter(|cut| !holds(cut, role)).map(|cut| match cut.step() {
+                Step::RevokeOlderSessions(step) => {
+                    RevokeOlderSessions { role: step.role.clone(), cutoff: latest_cutoff(role, now) }.into()
+                }
+                _ => cut.clone(),
+            });
+            Plan { cut: cut.collect(), then: Vec::new() }
         }
         Principal::Role(_) | Principal::Absent | Principal::NotLooked => Plan::default(),
     }
@@ -86,8 +96,8 @@ fn holds(cut: &Cut, role: &ObservedRole) -> bool {
 /// Claims that are no ground for anything: gone at their source, or of a product nobody listed.
 fn not_to_be_acted_on(finding: &Finding, target: &Target, observed: &Observed) -> Option<Verdict> {
     let ignore = |reason, detail: &str| Some(Verdict::Ignore(Ignored { reason, detail: printable(detail, 200) }));
-    if let AtSource::Gone(detail) = &observed.source {
-        return ignore(IgnoredReason::NotAtSource, detail);
+    if observed.source == AtSource::Absent {
+        return ignore(IgnoredReason::NotAtSource, &finding.finding_type);
     }
     if let Ok(guardrails) = &observed.guardrails
         && !guardrails.trusts(finding.product.as_deref())
@@ -101,6 +111,10 @@ fn not_to_be_acted_on(finding: &Finding, target: &Target, observed: &Observed) -
             "the detector's own record of this finding names another principal than the event does".to_owned(),
         ));
     }
+    if let AtSource::Settled(reason) = &observed.source {
+        // Somebody archived it between the event and now: a person hears of it, since that may be the attacker.
+        return Some(Verdict::Skip(format!("since the event, at the detector: {}", printable(reason, 120))));
+    }
     None
 }
 
@@ -109,11 +123,17 @@ fn not_to_be_acted_on(finding: &Finding, target: &Target, observed: &Observed) -
 #[must_use]
 pub fn as_named_at_source(target: &Target, source: &AtSource) -> Target {
     let AtSource::Confirmed(finding) = source else { return target.clone() };
-    finding.targets.iter().find(|named| is_named(named, target)).unwrap_or(target).clone()
+    let identities = || finding.targets.iter().filter(|named| named.is_identity());
+    match target {
+        // What the copy could not name, the detector may: but only if it names one.
+        Target::Elsewhere(_) if identities().count() == 1 => identities().next().unwrap_or(target).clone(),
+        Target::Elsewhere(_) => target.clone(),
+        _ => identities().find(|named| is_named(named, target)).unwrap_or(target).clone(),
+    }
 }
 
-/// Whether the principal the detector names is the one the event named. A sparse copy may name a key only; the
-/// detector then says whose it is.
+/// Whether the principal the detector names is the one the event named. A sparse copy may leave out the unique id or
+/// name a key only; the detector then says whose it is.
 fn is_named(at_source: &Target, target: &Target) -> bool {
     match (at_source, target) {
         (Target::User(source), Target::User(claimed)) => {
@@ -121,8 +141,12 @@ fn is_named(at_source: &Target, target: &Target) -> bool {
                 && (source.unique_id == claimed.unique_id || (claimed.unique_id.is_none() && source.key == claimed.key))
         }
         (Target::RoleSession(source), Target::RoleSession(claimed)) => {
-            source.role == claimed.role && source.role_id == claimed.role_id && source.session == claimed.session
+            let agrees = source.role_id == claimed.role_id || (claimed.role_id.is_none() && source.key == claimed.key);
+            source.role == claimed.role && agrees && source.session == claimed.session
         }
+        (Target::Root { .. }, Target::Root { .. }) => true,
+        // A principal out of reach is out of reach whatever the copy calls it.
+        (_, Target::Elsewhere(_)) => true,
         _ => at_source == target,
     }
 }
@@ -135,6 +159,7 @@ fn out_of_reach(finding: &Finding, target: &Target, principal: &Principal, respo
         (Target::Root { .. }, _) => Some(CannotContain::Root),
         (Target::Elsewhere(elsewhere), _) => Some(elsewhere_reason(elsewhere.sort)),
         (Target::Resource { .. }, _) => Some(CannotContain::UnnamedPrincipal),
+        (Target::AccessKey { .. }, _) => Some(CannotContain::KeyOwnerUnknown),
         (Target::User(accused), Principal::User(user)) => match &accused.unique_id {
             Some(id) if *id == user.unique_id => None,
             Some(_) => Some(CannotContain::UniqueIdMismatch),
@@ -201,7 +226,7 @@ fn go_how_far(ruling: &mut Option<Ruling>, finding: &Finding, target: &Target, o
     match (mode, &observed.source) {
         (Mode::Observe, _) => Verdict::Observe,
         (Mode::Propose, _) => Verdict::Propose(format!("the guardrails say propose: {rule}")),
-        (Mode::Contain, AtSource::Unconfirmed(reason)) => {
+        (Mode::Contain, AtSource::Unconfirmed { reason, .. }) => {
             Verdict::Propose(format!("the detector could not be asked whether the finding is real: {}", printable(reason, 200)))
         }
         (Mode::Contain, _) => Verdict::Contain,
@@ -250,13 +275,11 @@ fn is_quarantine(arn: &Arn) -> bool {
     arn.account() == "aws" && QUARANTINE_POLICIES.iter().any(|policy| arn.resource() == format!("policy/{policy}"))
 }
 
-/// The changes a user needs now: empty when every one of them holds.
+/// The changes a user needs now. The deny is always among them: it may be there already because an earlier delivery
+/// put it there and crashed, and then it is this plan that has to undo it.
 fn user_plan(user: &ObservedUser, partition: Partition) -> Plan {
     let name = || user.name.clone();
-    let mut cut: Vec<Cut> = Vec::new();
-    if user.deny.as_deref() != Some(policy::deny_all().as_str()) {
-        cut.push(DenyAll { user: name() }.into());
-    }
+    let cut = vec![DenyAll { user: name() }.into()];
     let mut steps: Vec<Step> = Vec::new();
     steps.extend(user.keys.iter().filter(|key| key.active).map(|key| DeactivateKey { user: name(), key: key.id.clone() }.into()));
     if let Some((created, reset_required)) = user.login {
@@ -290,12 +313,7 @@ fn plan_for_role(decision: &mut Decision, role: &ObservedRole, accused: &RoleSes
     let others = users_of(role);
     if let Some(session) = &accused.session {
         let step = DenySession { role: role.name.clone(), role_id: role.unique_id.clone(), session: session.clone(), instance };
-        if role.session_deny.as_deref() != Some(step.document().as_str()) {
-            decision.plan.cut.push(step.into());
-        }
-        decision
-            .blast_radius
-            .push(format!("session {session} of role {}, now and whenever it is assumed again under that name", role.name));
+        decision.plan.cut.push(step.into());
         decision.blast_radius.push(format!("not hit: every other session of the role ({others})"));
         decision.residual_risk.push(
             "whoever can assume the role can choose another session name: contain the source of the session too".to_owned(),
@@ -343,6 +361,7 @@ fn users_of(role: &ObservedRole) -> String {
             );
         }
     }
+    users.sort();
     users.dedup();
     if users.is_empty() { "its users could not be told from IAM".to_owned() } else { users.join(", ") }
 }

@@ -16,7 +16,7 @@ use crate::timestamp::Timestamp;
 pub const REVOCATION_MARGIN: Duration = Duration::from_secs(30);
 
 /// How a deny of our own is called among what could not be read.
-pub(super) const OWN_DENY: &str = "our own deny";
+pub const OWN_DENY: &str = "our own deny";
 
 /// Everything the decision about an identity needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +44,16 @@ pub enum Principal {
 }
 
 impl Principal {
+    /// Its unique id, where IAM gave one.
+    #[must_use]
+    pub fn unique_id(&self) -> Option<&UniqueId> {
+        match self {
+            Self::User(user) => Some(&user.unique_id),
+            Self::Role(role) => Some(&role.unique_id),
+            Self::Absent | Self::NotLooked => None,
+        }
+    }
+
     /// What could not be read of it.
     #[must_use]
     pub fn unread(&self) -> &[String] {

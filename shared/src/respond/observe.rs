@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use aws_sdk_iam::types::{StatusType, Tag};
 
-use super::super::TargetRecord;
-use super::observed::{AccessKey, Credential, OWN_DENY, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential};
-use super::{as_named_at_source, source};
+use super::source;
 use crate::aws::{Clients, Fault};
 use crate::case::OpenCase;
 use crate::case::store::{CaseStore, Etag};
+use crate::containment::TargetRecord;
+use crate::containment::identity::{
+    AccessKey, Credential, OWN_DENY, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential, as_named_at_source,
+};
 use crate::error::Retry;
 use crate::finding::{Finding, RoleSession, Target, User};
 use crate::guardrails::Guardrails;
@@ -21,48 +23,59 @@ use crate::timestamp::Timestamp;
 /// The file the guardrails come from, for messages.
 const GUARDRAILS_FILE: &str = "guardrails.toml";
 
-/// Everything one wave of reads gives.
+/// Everything the reads give.
 #[derive(Debug)]
-pub struct Wave {
+pub(super) struct Wave {
     /// The target, with the user found where the finding named only a key.
-    pub target: Target,
+    pub(super) target: Target,
+    /// The key its case is filed under: what was looked up is what will be written.
+    pub(super) key: String,
     /// What AWS says.
-    pub observed: Observed,
+    pub(super) observed: Observed,
     /// The open case of the target.
-    pub open_case: Option<(OpenCase, Etag)>,
+    pub(super) open_case: Option<(OpenCase, Etag)>,
 }
 
-/// Reads the finding at its source, the target, the guardrails and the open case, side by side. A key whose user the
-/// finding does not name costs one wave more, to ask IAM whose it is.
+/// Reads the finding at its source, the target, the guardrails and the open case, side by side.
+///
+/// A key named without its user costs one wave more, to ask IAM whose it is; its open case is then looked for where it
+/// is claimed, by the write that only the first wins.
 ///
 /// # Errors
 /// When the principal or its open case cannot be read: nothing was changed.
-pub async fn observe(clients: &Clients, store: &CaseStore, finding: &Finding, target: &Target) -> Result<Wave, Retry> {
+pub(super) async fn observe(clients: &Clients, store: &CaseStore, finding: &Finding, target: &Target) -> Result<Wave, Retry> {
     let source = Box::pin(source::at_source(clients, finding));
     let guardrails = guardrails(store);
-    if let Target::AccessKey { key } = target {
-        let (source, guardrails, owner) = tokio::join!(source, guardrails, owner_of(&clients.iam, key));
-        let owner = owner.map_err(|fault| Retry::before_any_change("finding the owner of a key", key.to_string(), &fault))?;
-        let Some(user) = owner else {
-            return Ok(Wave {
-                target: target.clone(),
-                observed: Observed { source, guardrails, principal: Principal::Absent },
-                open_case: None,
-            });
-        };
-        let principal = principal(clients, &user).await?;
-        let target = as_named_at_source(&user, &source);
-        let open_case = open_case(store, &TargetRecord::of(finding, &target, &principal)).await?;
-        return Ok(Wave { target, observed: Observed { source, guardrails, principal }, open_case });
+    match target {
+        Target::AccessKey { key } => {
+            let (source, guardrails, owner) = tokio::join!(source, guardrails, owner_of(&clients.iam, key));
+            let owner = owner.map_err(|fault| Retry::before_any_change("finding the owner of a key", key.to_string(), &fault))?;
+            let target = as_named_at_source(owner.as_ref().unwrap_or(target), &source);
+            let principal = if owner.is_some() { principal(clients, &target).await? } else { Principal::Absent };
+            let key = TargetRecord::of(finding, &target, &principal).key(&finding.id);
+            Ok(Wave { target, key, observed: Observed { source, guardrails, principal }, open_case: None })
+        }
+        // Without a unique id the case is filed under whom IAM finds.
+        Target::User(User { unique_id: None, .. }) => {
+            let (source, guardrails, principal) = tokio::join!(source, guardrails, principal(clients, target));
+            let (target, principal) = (as_named_at_source(target, &source), principal?);
+            let key = TargetRecord::of(finding, &target, &principal).key(&finding.id);
+            Ok(Wave { target, key, observed: Observed { source, guardrails, principal }, open_case: None })
+        }
+        _ => {
+            let accused = TargetRecord::accused(finding, target).key(&finding.id);
+            let (source, guardrails, principal, found) =
+                tokio::join!(source, guardrails, principal(clients, target), open_case(store, &accused));
+            let target = as_named_at_source(target, &source);
+            let key = TargetRecord::accused(finding, &target).key(&finding.id);
+            // The detector may name what the event left out; then the case is filed under that.
+            let (open_case, principal) = match (key == accused, principal?) {
+                (true, principal) => (found?, principal),
+                (false, _) => (open_case(store, &key).await?, Box::pin(self::principal(clients, &target)).await?),
+            };
+            Ok(Wave { target, key, observed: Observed { source, guardrails, principal }, open_case })
+        }
     }
-    let accused = TargetRecord::accused(finding, target);
-    let (source, guardrails, principal, found) =
-        tokio::join!(source, guardrails, principal(clients, target), open_case(store, &accused));
-    let target = as_named_at_source(target, &source);
-    let named = TargetRecord::accused(finding, &target);
-    // The detector may know the unique id the event left out; then the case is filed under that.
-    let open_case = if named.key() == accused.key() { found? } else { open_case(store, &named).await? };
-    Ok(Wave { target, observed: Observed { source, guardrails, principal: principal? }, open_case })
 }
 
 async fn guardrails(store: &CaseStore) -> Result<Guardrails, String> {
@@ -70,9 +83,8 @@ async fn guardrails(store: &CaseStore) -> Result<Guardrails, String> {
     Guardrails::parse(GUARDRAILS_FILE, &text).map_err(|error| error.to_string())
 }
 
-async fn open_case(store: &CaseStore, record: &TargetRecord) -> Result<Option<(OpenCase, Etag)>, Retry> {
-    let key = record.key();
-    store.open_case(&key).await.map_err(|fault| Retry::before_any_change("reading the open case", OpenCase::key(&key), &fault))
+async fn open_case(store: &CaseStore, key: &str) -> Result<Option<(OpenCase, Etag)>, Retry> {
+    store.open_case(key).await.map_err(|fault| Retry::before_any_change("reading the open case", OpenCase::key(key), &fault))
 }
 
 /// The user a long-term key belongs to. Its unique id is not known yet: that the key is among the user's own is what
@@ -100,7 +112,7 @@ async fn owner_of(iam: &aws_sdk_iam::Client, key: &AccessKeyId) -> Result<Option
 ///
 /// # Errors
 /// When IAM does not answer, or not with what it documents.
-pub async fn principal(clients: &Clients, target: &Target) -> Result<Principal, Retry> {
+pub(super) async fn principal(clients: &Clients, target: &Target) -> Result<Principal, Retry> {
     let read = match target {
         // Boxed: nine SDK operations side by side are a large future.
         Target::User(accused) => Box::pin(user(&clients.iam, accused)).await,

@@ -1,37 +1,40 @@
 //! Asking the detector itself. Whoever may invoke the function, or import findings into Security Hub, can claim
 //! anything; only what the detector keeps is acted on (CONTAINMENT H1).
 
+use aws_sdk_securityhub::types::{AwsIamAccessKeyDetails, WorkflowStatus};
 use serde_json::{Value, json};
 
-use super::super::AtSource;
 use crate::aws::{Clients, Fault};
+use crate::containment::AtSource;
 use crate::event::{self, Parsed};
 use crate::finding::{AtGuardDuty, Finding, Source};
 use crate::id::Region;
+use crate::report::security_hub;
 
 /// The finding at its detector.
 pub(super) async fn at_source(clients: &Clients, finding: &Finding) -> AtSource {
     let answer = match (finding.at_guardduty(), finding.source) {
-        (Some(place), _) => at_guardduty(clients, &place).await,
+        (Some(place), _) => at_guardduty(clients, &place, finding).await,
         (None, Source::Health) => return AtSource::NotKept,
         (None, Source::SecurityHub) => at_security_hub(clients, finding).await,
         (None, Source::GuardDuty | Source::SecurityHubV2) => {
-            return AtSource::Unconfirmed(format!("`{}` is no finding this version can look up", finding.id));
+            let reason = format!("`{}` is no finding this version can look up", finding.id);
+            return AtSource::Unconfirmed { reason, retryable: false };
         }
     };
     match answer {
         Ok(Some(Parsed::Finding(finding))) => AtSource::Confirmed(finding),
-        Ok(Some(Parsed::Ignored(ignored))) => AtSource::Gone(format!("the detector says {}", ignored.reason.as_str())),
-        Ok(None) => AtSource::Gone("the detector has no such finding".to_owned()),
-        Err(fault) => AtSource::Unconfirmed(fault.to_string()),
+        Ok(Some(Parsed::Ignored(ignored))) => AtSource::Settled(ignored.reason.as_str().replace('_', " ")),
+        Ok(None) => AtSource::Absent,
+        Err(fault) => AtSource::Unconfirmed { retryable: fault.is_retryable(), reason: fault.to_string() },
     }
 }
 
-async fn at_guardduty(clients: &Clients, place: &AtGuardDuty) -> Result<Option<Parsed>, Fault> {
+async fn at_guardduty(clients: &Clients, place: &AtGuardDuty, claimed: &Finding) -> Result<Option<Parsed>, Fault> {
     let request = clients.guardduty.get_findings().detector_id(&place.detector).finding_ids(&place.finding);
     let request = request.customize().config_override(in_region(&place.region));
     let output = request.send().await?;
-    Ok(output.findings().first().map(|finding| event::parse_guardduty_finding(&guardduty_json(finding))))
+    Ok(output.findings().first().map(|finding| event::parse_guardduty_finding(&guardduty_json(finding), &claimed.trigger)))
 }
 
 fn in_region(region: &Region) -> aws_sdk_guardduty::config::Builder {
@@ -39,8 +42,7 @@ fn in_region(region: &Region) -> aws_sdk_guardduty::config::Builder {
 }
 
 async fn at_security_hub(clients: &Clients, finding: &Finding) -> Result<Option<Parsed>, Fault> {
-    let found =
-        super::super::super::report::security_hub::find(&clients.securityhub, &finding.id, finding.product.as_deref()).await?;
+    let found = security_hub::find(&clients.securityhub, &finding.id, finding.product.as_deref()).await?;
     Ok(found.map(|found| event::parse_security_hub_finding(&security_hub_json(&found), &finding.trigger)))
 }
 
@@ -109,6 +111,7 @@ fn security_hub_json(finding: &aws_sdk_securityhub::types::AwsSecurityFinding) -
                     "principalId": key.principal_id(),
                     "principalName": key.principal_name(),
                     "principalType": key.principal_type(),
+                    "userName": user_name(key),
                 })),
                 "awsIamUser": { "userId": details.and_then(|details| details.aws_iam_user()).and_then(|user| user.user_id()) },
                 "awsIamRole": { "roleId": details.and_then(|details| details.aws_iam_role()).and_then(|role| role.role_id()) },
@@ -126,6 +129,8 @@ fn security_hub_json(finding: &aws_sdk_securityhub::types::AwsSecurityFinding) -
         "firstObservedAt": finding.first_observed_at(),
         "lastObservedAt": finding.last_observed_at(),
         "sample": finding.sample(),
+        // What a person settled since the event. NOTIFIED may be our own, from a try that was cut short.
+        "workflow": { "status": finding.workflow().and_then(|workflow| workflow.status()).filter(|status| settled(status)).map(WorkflowStatus::as_str) },
         "recordState": finding.record_state().map(aws_sdk_securityhub::types::RecordState::as_str),
         "severity": {
             "product": severity.and_then(aws_sdk_securityhub::types::Severity::product),
@@ -134,4 +139,14 @@ fn security_hub_json(finding: &aws_sdk_securityhub::types::AwsSecurityFinding) -
         },
         "resources": finding.resources().iter().map(resource).collect::<Vec<_>>(),
     })
+}
+
+fn settled(status: &WorkflowStatus) -> bool {
+    matches!(status, WorkflowStatus::Suppressed | WorkflowStatus::Resolved)
+}
+
+/// The name under its old spelling, which some products still write.
+#[expect(deprecated, reason = "products still write it")]
+fn user_name(key: &AwsIamAccessKeyDetails) -> Option<&str> {
+    key.user_name()
 }

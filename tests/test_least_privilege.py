@@ -1,0 +1,210 @@
+"""The role in the template is enough, and nothing in it is unused (DESIGN §4, invariant 8).
+
+Runs last (see conftest): the call record then holds what every other test made the function do. The
+deliveries below use every permission once, so that this file proves the same when it runs alone.
+"""
+
+import json
+from fnmatch import fnmatchcase
+
+import pytest
+from lab import policies, seed
+from lab_assertions import refused
+from scene import ATTEMPTS
+
+PROBE = "probe"
+"""Session name of the calls made here with the role's own credentials."""
+
+
+@pytest.fixture(scope="module")
+def played(scene):
+    """One delivery of each sort: a user with a copy in Security Hub, a role, a key without a name, a failure."""
+    lab = scene.lab
+    user = seed.user(lab, everything=True)
+    copy = scene.import_copy(scene.accuse(user, "leaked-access-key-security-hub-copy"))
+    scene.fire(scene.accuse(user, finding=copy.rsplit("/", 1)[1]))
+    scene.fire(scene.accuse(user))
+    role = seed.role(lab, trust=policies.trust(account=lab.account))
+    scene.fire(scene.accuse_role(role, "role-without-session", "nightly-export"))
+    exposed = json.dumps(scene.accuse(seed.user(lab), "exposed-key-health")).replace("us-east-1", lab.region)
+    scene.fire(json.loads(exposed.replace("7f3kQ2mWzX", user.name)))
+    failing = scene.copy(retry_delays_ms=[10, 10])
+    lab.fault(failing, at_call=1, kind="crash_after", times=ATTEMPTS)
+    since = len(lab.deliveries())
+    failed = scene.invoke(scene.accuse(seed.user(lab)), failing)
+    lab.clear_faults()
+    assert len(failed.attempts) == ATTEMPTS
+    lab.wait_for(lambda: [d for d in lab.deliveries(since) if d.get("request_id") == failed.request_id])
+    return scene
+
+
+def role_name(scene):
+    return scene.role_arn.rsplit("/", 1)[1]
+
+
+def calls_of_the_role(scene):
+    """Every call the function made, or Lambda made with its role, in the whole run."""
+    prefix = f"arn:aws:sts::{scene.lab.account}:assumed-role/{role_name(scene)}/"
+    mine = [c for c in scene.lab.calls() if (c["principal"] or "").startswith(prefix)]
+    return [c for c in mine if not c["principal"].endswith(f"/{PROBE}")]
+
+
+def statements(scene):
+    iam, name = scene.lab.client("iam"), role_name(scene)
+    assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+    (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    return iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def grants(scene):
+    """Every (action, resource) the role is allowed, one by one."""
+    allowed = [s for s in statements(scene) if s["Effect"] == "Allow"]
+    return {(a, r) for s in allowed for a in listed(s["Action"]) for r in listed(s["Resource"])}
+
+
+def test_role_is_enough(played):
+    """Not one call was refused for want of a permission; what a fault refused was never asked of IAM."""
+    denied = [(c["service"], c["action"], c["resource"]) for c in calls_of_the_role(played) if c["decision"] == "deny"]
+    assert denied == []
+
+
+def test_everything_granted_is_used(played, capsys):
+    used = {
+        (f"{c['service']}:{c['action']}", c["resource"]) for c in calls_of_the_role(played) if c["decision"] == "allow"
+    }
+    granted = grants(played)
+    unused = {
+        (action, pattern)
+        for action, pattern in granted
+        if not any(action.lower() == call.lower() and fnmatchcase(arn, pattern) for call, arn in used)
+    }
+    with capsys.disabled():
+        print(
+            f"\nleast privilege: {len(granted)} grants, {len(granted) - len(unused)} used, {len(used)} distinct calls"
+        )
+    assert unused == set()
+
+
+def test_actions_are_named_one_by_one(scene):
+    """No wildcard can grow with what AWS adds."""
+    for statement in statements(scene):
+        assert "NotAction" not in statement and "NotResource" not in statement
+        assert not any("*" in action for action in listed(statement["Action"])), statement["Sid"]
+
+
+def test_only_security_hub_is_granted_on_everything(scene):
+    on_everything = {s["Sid"] for s in statements(scene) if s["Effect"] == "Allow" and "*" in listed(s["Resource"])}
+    assert on_everything == {"ReadAndNoteImportedFinding"}
+
+
+def test_nothing_that_creates_or_deletes_an_identity_is_granted(scene):
+    actions = {action for action, _ in grants(scene)}
+    destructive = {
+        a for a in actions if a.split(":")[1].startswith(("Delete", "Create", "Remove", "Detach", "Terminate"))
+    }
+    assert destructive == {"iam:DeleteLoginProfile", "logs:CreateLogStream"}
+
+
+# --- with the role's own credentials ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def probe(scene):
+    session = scene.lab.mint_session(scene.role_arn, PROBE)
+    return lambda service: scene.lab.client(service, session)
+
+
+@pytest.fixture(scope="module")
+def user(scene):
+    return seed.user(scene.lab)
+
+
+ANY_POLICY = json.dumps(policies.document(policies.allow("*")))
+
+
+def test_role_attaches_quarantine_policies_and_no_other(scene, probe, user):
+    attach = probe("iam").attach_user_policy
+    attach(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2")
+    for name in ("AdministratorAccess", "AWSDenyAll", "IAMFullAccess"):
+        refused("AccessDenied", attach, UserName=user.name, PolicyArn=f"arn:aws:iam::aws:policy/{name}")
+
+
+@pytest.mark.parametrize("role", ["its own", "service-linked", "Identity Center"])
+def test_role_writes_to_no_protected_role(scene, probe, role):
+    made = {"service-linked": seed.service_linked_role, "Identity Center": seed.sso_role}
+    name = made[role](scene.lab).name if role in made else role_name(scene)
+    iam = probe("iam")
+    refused("AccessDenied", iam.put_role_policy, RoleName=name, PolicyName="x", PolicyDocument=ANY_POLICY)
+    refused("AccessDenied", iam.update_assume_role_policy, RoleName=name, PolicyDocument=ANY_POLICY)
+    refused("AccessDenied", iam.delete_role_policy, RoleName=name, PolicyName="contain-identity")
+    refused("AccessDenied", iam.attach_role_policy, RoleName=name, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("create_access_key", {}),
+        ("delete_access_key", {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}),
+        ("create_login_profile", {"Password": "correct-horse"}),
+        ("delete_user", {}),
+        ("delete_user_policy", {"PolicyName": "TourniquetDenyAll"}),
+        ("detach_user_policy", {"PolicyArn": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2"}),
+        ("put_user_permissions_boundary", {"PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"}),
+    ],
+)
+def test_role_cannot_make_or_remove_credentials(probe, user, operation, arguments):
+    refused("AccessDenied", getattr(probe("iam"), operation), UserName=user.name, **arguments)
+
+
+def test_role_cannot_destroy_or_rewrite_evidence(scene, played, probe):
+    s3, admin, bucket = probe("s3"), scene.lab.client("s3"), scene.bucket
+    first = admin.list_objects_v2(Bucket=bucket, Prefix="cases/", MaxKeys=1)["Contents"][0]["Key"]
+    refused("AccessDenied", s3.delete_object, Bucket=bucket, Key=first)
+    version = admin.head_object(Bucket=bucket, Key=first)["VersionId"]
+    refused(
+        "AccessDenied", s3.delete_object, Bucket=bucket, Key=first, VersionId=version, BypassGovernanceRetention=True
+    )
+    refused("AccessDenied", s3.put_object, Bucket=bucket, Key="guardrails.toml", Body=b"", ChecksumAlgorithm="SHA256")
+    refused("AccessDenied", s3.put_object, Bucket=bucket, Key="other", Body=b"", ChecksumAlgorithm="SHA256")
+    refused("AccessDenied", s3.list_objects_v2, Bucket=bucket, Prefix="scope/")
+    refused("AccessDenied", s3.list_buckets)
+
+
+def test_role_uses_its_keys_through_their_services_alone(scene, probe):
+    keys = [r.ref for r in scene.deployment.resources.values() if r.type == "AWS::KMS::Key"]
+    assert len(keys) == 2
+    for key in keys:
+        refused("AccessDeniedException", probe("kms").generate_data_key, KeyId=key, KeySpec="AES_256")
+
+
+def test_role_reaches_nothing_else(scene, probe, user):
+    lab = scene.lab
+    topic = lab.client("sns").create_topic(Name=seed.unique("other"))["TopicArn"]
+    refused("AuthorizationError", probe("sns").publish, TopicArn=topic, Message="x")
+    code = refused_code(probe("sqs").receive_message, QueueUrl=scene.failures)
+    assert code.startswith("AccessDenied")
+    role = seed.role(lab, trust=policies.trust(account=lab.account))
+    refused("AccessDenied", probe("sts").assume_role, RoleArn=role.arn, RoleSessionName="next")
+    detector = "12abc34d567e8fa901bc2d34e56789f0"
+    refused("AccessDeniedException", probe("guardduty").archive_findings, DetectorId=detector, FindingIds=["x"])
+    refused("AccessDeniedException", probe("securityhub").batch_import_findings, Findings=[minimal_finding(lab)])
+
+
+def refused_code(call, **arguments):
+    with pytest.raises(Exception) as raised:
+        call(**arguments)
+    return raised.value.response["Error"]["Code"]
+
+
+def minimal_finding(lab):
+    return {
+        "SchemaVersion": "2018-10-08", "Id": "x", "GeneratorId": "x",
+        "ProductArn": f"arn:aws:securityhub:{lab.region}::product/aws/guardduty",
+        "AwsAccountId": lab.account, "CreatedAt": "2026-11-21T00:00:00Z",
+        "UpdatedAt": "2026-11-21T00:00:00Z", "Severity": {"Label": "HIGH"}, "Title": "x", "Description": "x",
+        "Types": ["x"], "Resources": [{"Type": "Other", "Id": "x"}],
+    }  # fmt: skip
