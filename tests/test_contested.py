@@ -59,7 +59,8 @@ def test_deny_that_never_stays_is_contested(scene):
     assert "Attach an SCP" in message["message"]
     case = delivery.case
     case.check_chain()
-    assert [e["what"]["holds"] for e in case.entries if e["entry"] == "verified"] == [False] * ASSERTIONS
+    found_missing = [e["what"]["missing"]["cut"] for e in case.entries if e["entry"] == "verified"]
+    assert found_missing == [[{"step": "deny_all", "user": user.name}]] * ASSERTIONS
     # What the adversary did not undo stays done.
     refused("InvalidAccessKeyId", scene.lab.client("s3", user.key).list_buckets)
 
@@ -118,16 +119,15 @@ def strip(scene, user):
     scene.lab.client("iam").delete_user_policy(UserName=user.name, PolicyName="TourniquetDenyAll")
 
 
-def test_contested_case_is_left_to_the_person_called(scene):
-    """No second fight under the same case: a person has been told that the account is lost to an SCP."""
+def test_contested_case_waits_for_the_person_called(scene):
+    """Updates of the same finding start no second fight; another finding is another incident."""
     user = seed.user(scene.lab)
     event = scene.accuse(user)
     with Adversary(scene, user):
-        first = scene.fire(event)
-        again = scene.fire(event)
-    assert (first.result["outcome"], again.result["outcome"]) == ("contested", "contested")
-    assert assertions(again) == 0
-    assert again.messages() == []
+        first, again, other = scene.fire(event), scene.fire(event), scene.fire(scene.accuse(user))
+    assert [d.result["outcome"] for d in (first, again, other)] == ["contested"] * 3
+    assert [assertions(d) for d in (first, again, other)] == [ASSERTIONS, 0, ASSERTIONS]
+    assert [len(d.messages()) for d in (again, other)] == [1, 1], "of the second finding alone"
     first.case.check_chain()
 
 

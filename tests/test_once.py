@@ -14,7 +14,8 @@ def one_case(first, *others):
         assert other.result["case"] == first.result["case"]
         assert other.result["outcome"] == first.result["outcome"]
         assert other.result["repeat"] is True
-        assert other.writes() == []
+        # A copy that lacks the unique id finds the case when it claims it, beside putting the same deny again.
+        assert set(other.writes()) <= {"PutUserPolicy"}
     assert len(first.messages()) == 1
     case = first.case
     case.check_chain()

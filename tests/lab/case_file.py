@@ -65,8 +65,9 @@ class CaseFile:
         plan = self.open["plan"]
         return sorted(step["step"] for step in plan["cut"] + [s for stage in plan["then"] for s in stage["steps"]])
 
-    def event(self, sha256):
-        """An event as it was delivered: stored under its hash."""
+    def event(self, sha256=None):
+        """An event as it was delivered, stored under its hash; the one that is remembered unless told otherwise."""
+        sha256 = sha256 or self.memory["event_sha256"]
         return self.objects[f"cases/{self.id}/event-{sha256[:16]}.json"]
 
     def check_chain(self):

@@ -222,8 +222,8 @@ def the_case(lab, deployment, result, event):
         print(f"   {entry['number']:04}  {entry['entry']:<9} {told.get(entry['entry'], '')}")
     stored = s3.head_object(Bucket=bucket, Key=max(case.objects))
     say(
-        f"{len(case.entries)} entries and the event as delivered, each held by the SHA-256 of the next: the chain holds. Encrypted "
-        f"({stored['ServerSideEncryption']}), locked until {stored['ObjectLockRetainUntilDate']:%Y-%m-%d}."
+        f"{len(case.entries)} entries and the event as delivered, tied by their SHA-256: the chain holds. "
+        f"Encrypted ({stored['ServerSideEncryption']}), locked until {stored['ObjectLockRetainUntilDate']:%Y-%m-%d}."
     )
     filters = {"Id": [{"Value": event["detail"]["arn"], "Comparison": "EQUALS"}]}
     (finding,) = lab.client("securityhub").get_findings(Filters=filters)["Findings"]

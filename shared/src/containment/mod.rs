@@ -24,6 +24,14 @@ pub struct Responder {
     pub own_roles: Vec<Arn>,
 }
 
+impl Responder {
+    /// Whether a finding is about an account or partition this responder holds no permissions in.
+    #[must_use]
+    pub fn is_foreign(&self, finding: &Finding) -> bool {
+        finding.account != self.account || finding.partition() != self.partition
+    }
+}
+
 /// What the detector itself says about the finding now. The event is a claim; this is the check (CONTAINMENT H1).
 #[derive(Debug, Clone, PartialEq)]
 pub enum AtSource {

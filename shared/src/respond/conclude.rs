@@ -151,12 +151,23 @@ impl Delivery<'_> {
         let what = json!({ "result": result, "notification": message_id, "note": { "status": noted, "text": text } });
         let written = self.append(&mut work.journal, EntryKind::Reported, &what).await;
         written.map_err(|fault| work.failed("writing the ledger", &fault, attempts))?;
-        work.case.state = State::Settled;
-        work.case.outcome = Some(result.outcome.clone());
-        match self.function.store.replace(&work.case, etag).await {
+        self.settle(work.case, etag, result, attempts).await
+    }
+
+    /// Lets the outcome stand.
+    pub(super) async fn settle(
+        &self,
+        case: OpenCase,
+        etag: &Etag,
+        result: TargetResult,
+        attempts: &[Attempt],
+    ) -> Result<TargetResult, Retry> {
+        let case = OpenCase { state: State::Settled, outcome: Some(result.outcome.clone()), ..case };
+        let failed = |fault: &Fault| Retry::after("settling the case", case.case.to_string(), fault, attempts);
+        match self.function.store.replace(&case, etag).await {
             Ok(Written::Written(_)) => Ok(result),
-            Ok(Written::Lost) => Err(work.failed("settling the case", &taken_over(), attempts)),
-            Err(fault) => Err(work.failed("settling the case", &fault, attempts)),
+            Ok(Written::Lost) => Err(failed(&taken_over())),
+            Err(fault) => Err(failed(&fault)),
         }
     }
 

@@ -14,8 +14,8 @@ pub(super) struct Journal {
     case: CaseId,
     /// Number and hash of the last entry.
     head: Option<(u32, String)>,
-    /// The kind of the last entry.
-    pub(super) last: Option<EntryKind>,
+    /// The last entry.
+    pub(super) last: Option<Entry>,
 }
 
 impl Journal {
@@ -40,7 +40,12 @@ impl Journal {
     /// Moves the end of the chain to `entry`, which is being stored.
     pub(super) fn advance(&mut self, entry: &Entry) {
         self.head = Some((entry.number, entry.digest()));
-        self.last = Some(entry.entry);
+        self.last = Some(entry.clone());
+    }
+
+    /// The kind of the last entry.
+    pub(super) fn last_kind(&self) -> Option<EntryKind> {
+        self.last.as_ref().map(|entry| entry.entry)
     }
 
     /// Whether `entry` is the one this chain is waiting for.
@@ -63,7 +68,7 @@ impl Delivery<'_> {
                 class: FaultClass::Permanent,
             })?;
             journal.head = Some((entry.number, sha256(&bytes)));
-            journal.last = Some(entry.entry);
+            journal.last = Some(entry);
         }
         if journal.lacks(memory) {
             self.function.store.append(memory).await?;

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use aws_sdk_iam::types::{StatusType, Tag};
 
-use super::source;
+use super::{Function, source};
 use crate::aws::{Clients, Fault};
 use crate::case::OpenCase;
 use crate::case::store::{CaseStore, Etag};
-use crate::containment::TargetRecord;
 use crate::containment::identity::{
-    AccessKey, Credential, OWN_DENY, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential, as_named_at_source,
+    ATTACHED_POLICIES, AccessKey, Credential, OWN_DENY, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential,
+    as_named_at_source,
 };
+use crate::containment::{AtSource, TargetRecord};
 use crate::error::Retry;
 use crate::finding::{Finding, RoleSession, Target, User};
 use crate::guardrails::Guardrails;
@@ -43,7 +44,11 @@ pub(super) struct Wave {
 ///
 /// # Errors
 /// When the principal or its open case cannot be read: nothing was changed.
-pub(super) async fn observe(clients: &Clients, store: &CaseStore, finding: &Finding, target: &Target) -> Result<Wave, Retry> {
+pub(super) async fn observe(function: &Function, finding: &Finding, target: &Target) -> Result<Wave, Retry> {
+    let (clients, store) = (&function.clients, &function.store);
+    if function.responder.is_foreign(finding) {
+        return foreign(store, finding, target).await;
+    }
     let source = Box::pin(source::at_source(clients, finding));
     let guardrails = guardrails(store);
     match target {
@@ -51,7 +56,19 @@ pub(super) async fn observe(clients: &Clients, store: &CaseStore, finding: &Find
             let (source, guardrails, owner) = tokio::join!(source, guardrails, owner_of(&clients.iam, key));
             let owner = owner.map_err(|fault| Retry::before_any_change("finding the owner of a key", key.to_string(), &fault))?;
             let target = as_named_at_source(owner.as_ref().unwrap_or(target), &source);
-            let principal = if owner.is_some() { principal(clients, &target).await? } else { Principal::Absent };
+            if owner.is_none() {
+                let key = TargetRecord::accused(finding, &target).key(&finding.id);
+                let observed = Observed { source, guardrails, principal: Principal::Absent };
+                return Ok(Wave { target, observed, open_case: open_case(store, &key).await?, key });
+            }
+            if matches!(&target, Target::User(User { unique_id: Some(_), .. })) {
+                // The detector says whose it is: the open case can be read beside the user.
+                let key = TargetRecord::accused(finding, &target).key(&finding.id);
+                let (principal, open_case) = tokio::join!(principal(clients, &target), open_case(store, &key));
+                let observed = Observed { source, guardrails, principal: principal? };
+                return Ok(Wave { target, key, observed, open_case: open_case? });
+            }
+            let principal = principal(clients, &target).await?;
             let key = TargetRecord::of(finding, &target, &principal).key(&finding.id);
             Ok(Wave { target, key, observed: Observed { source, guardrails, principal }, open_case: None })
         }
@@ -76,6 +93,16 @@ pub(super) async fn observe(clients: &Clients, store: &CaseStore, finding: &Find
             Ok(Wave { target, key, observed: Observed { source, guardrails, principal }, open_case })
         }
     }
+}
+
+/// A finding of another account or partition: nothing of this account may be taken for what it names, so only the
+/// guardrails and the open case are read.
+async fn foreign(store: &CaseStore, finding: &Finding, target: &Target) -> Result<Wave, Retry> {
+    let key = TargetRecord::accused(finding, target).key(&finding.id);
+    let (guardrails, open_case) = tokio::join!(guardrails(store), open_case(store, &key));
+    let source = AtSource::Unconfirmed { reason: "the detector of another account".to_owned(), retryable: false };
+    let observed = Observed { source, guardrails, principal: Principal::NotLooked };
+    Ok(Wave { target: target.clone(), key, observed, open_case: open_case? })
 }
 
 async fn guardrails(store: &CaseStore) -> Result<Guardrails, String> {
@@ -188,7 +215,7 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fa
             .collect(),
         mfa_devices: unread.list("MFA devices", mfa_devices).into_iter().map(|device| device.serial_number).collect(),
         attached_policies: unread
-            .list("attached policies", attached)
+            .list(ATTACHED_POLICIES, attached)
             .into_iter()
             .filter_map(|attached| Arn::parse(attached.policy_arn()?).ok())
             .collect(),

@@ -48,8 +48,7 @@ impl Delivery<'_> {
                 return Ok(etag);
             }
             let missing = self.missing(&work.case.plan, &principal).without(&failed_steps(attempts));
-            let what =
-                json!({ "round": round, "missing": missing, "failed": failed_steps(attempts), "unread": principal.unread() });
+            let what = json!({ "round": round, "holds": missing.is_empty(), "missing": missing, "failed": failed_steps(attempts), "unread": principal.unread() });
             let written = self.append(&mut work.journal, EntryKind::Verified, &what).await;
             written.map_err(|fault| work.failed("writing the ledger", &fault, attempts))?;
             work.verified.unverified =

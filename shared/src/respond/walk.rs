@@ -1,5 +1,7 @@
 //! One target: observe, decide, remember, act. What follows is in `conclude`.
 
+use serde::Deserialize as _;
+
 use super::conclude::Work;
 use super::journal::Journal;
 use super::observe::{Wave, observe};
@@ -45,8 +47,7 @@ impl Decided {
 impl Delivery<'_> {
     /// The walk for one target of one finding.
     pub(super) async fn contain(&self, finding: &Finding, target: &Target) -> Result<Handled, Retry> {
-        let Wave { target, key, observed, open_case } =
-            Box::pin(observe(&self.function.clients, &self.function.store, finding, target)).await?;
+        let Wave { target, key, observed, open_case } = Box::pin(observe(self.function, finding, target)).await?;
         let finding = match &observed.source {
             AtSource::Confirmed(confirmed) => in_the_detectors_words(finding, confirmed),
             _ => finding.clone(),
@@ -185,6 +186,10 @@ impl Delivery<'_> {
             let case = OpenCase { reasserted, attempts: 0, ..case };
             return Box::pin(self.resume(decided, case, etag, &missing, before)).await;
         }
+        if !is_new && matches!(case.outcome, Some(Outcome::Contested(_))) {
+            // A person was called; updates of the same finding change nothing until somebody has been there.
+            return Box::pin(self.repeat(decided, case, etag)).await;
+        }
         if reasserted >= MOST_REASSERTIONS {
             let reason = format!("undone again after {reasserted} assertions: {}", names(&undone));
             return Box::pin(self.settle_as(decided, case, etag, Outcome::Contested(reason))).await;
@@ -227,7 +232,10 @@ impl Delivery<'_> {
         };
         let failed = |fault| Retry::after("the ledger", case.case.to_string(), &fault, &cuts);
         let mut journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
-        let may_be_repeated = !settled && matches!(journal.last, Some(EntryKind::Verified | EntryKind::Reported));
+        if let Some(told) = told_before(settled, &journal) {
+            return self.settle(case, remembered.etag(), told, &cuts).await;
+        }
+        let may_be_repeated = !settled && journal.last_kind() == Some(EntryKind::Verified);
         let what = serde_json::json!({
             "attempt": case.attempts,
             "reasserted": case.reasserted,
@@ -247,6 +255,11 @@ impl Delivery<'_> {
     async fn decide_anew(&self, decided: Decided, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
         let failed = |fault| Retry::before_any_change("reading the ledger", case.case.to_string(), &fault);
         let mut journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
+        if same_verdict_as_remembered(&case, &decided)
+            && let Some(told) = told_before(case.state == State::Settled, &journal)
+        {
+            return self.settle(case, &etag, told, &[]).await;
+        }
         let may_be_repeated = case.state == State::Working && same_verdict_as_remembered(&case, &decided);
         let memory = journal.next(self, EntryKind::Decided, &decided.memory);
         let case = OpenCase {
@@ -289,6 +302,12 @@ impl Decided {
     fn keep_advice_of(&mut self, before: &Memory) {
         self.memory.decision.next_steps.clone_from(&before.decision.next_steps);
     }
+}
+
+/// What people were told by a delivery that crashed before it could settle the case: then only that is left to do.
+fn told_before(settled: bool, journal: &Journal) -> Option<TargetResult> {
+    let reported = journal.last.as_ref().filter(|entry| !settled && entry.entry == EntryKind::Reported)?;
+    TargetResult::deserialize(reported.what.get("result")?).ok()
 }
 
 /// Another delivery is at work on the target. A finding in its hands needs nothing more; any other comes back when it

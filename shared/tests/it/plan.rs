@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use tourniquet::id::{Partition, PrincipalName};
 use tourniquet::plan::{Cut, Plan, Stage};
+use tourniquet::policy;
 use tourniquet::step::{
     AttachQuarantineMarker, DeactivateKey, DeactivateServiceCredential, DeactivateSigningCertificate, DeactivateSshKey, DenyAll,
     DenySession, RemoveLoginProfile, RevokeOlderSessions, Step,
@@ -179,10 +180,138 @@ fn a_plan_is_undone_newest_step_first() {
     );
     let undo = plan.undo();
     let order: Vec<_> = undo.iter().filter_map(|line| line.strip_prefix("aws iam ")?.split(' ').next()).collect();
-    assert_eq!(order, ["detach-user-policy", "create-login-profile", "update-access-key", "delete-user-policy"]);
+    // The deny goes last, and only once what replaces it is there: never a moment without either.
+    assert_eq!(order, ["detach-user-policy", "create-login-profile", "put-user-policy", "delete-user-policy"]);
     // A note stands before the line it is about.
     let at = undo.iter().position(|line| line.starts_with("# a key that leaked")).expect("the note");
     assert!(undo[at + 1].contains("update-access-key"));
+}
+
+#[test]
+fn pasting_the_undo_lines_never_turns_a_leaked_key_on() {
+    let undo = plan(Vec::new(), vec![deactivate(FIRST_KEY), deactivate(SECOND_KEY)]).undo();
+    let keys: Vec<_> = undo.iter().filter(|line| line.contains("update-access-key")).collect();
+    assert_eq!(keys.len(), 2);
+    for line in &undo {
+        assert!(line.starts_with("# "), "{line}");
+    }
+    assert!(keys.iter().all(|line| line.starts_with("# aws iam update-access-key ") && line.ends_with("--status Active")));
+}
+
+#[test]
+fn a_new_password_is_asked_for_and_never_made_up() {
+    let step: Step = RemoveLoginProfile { user: user(), created: None, reset_required: false }.into();
+    let [line] = &step.undo().commands[..] else { unreachable!("one line") };
+    // Unset, the shell refuses the line instead of setting an empty or a well-known password.
+    assert!(line.ends_with(r#" --password-reset-required --password "${NEW_PASSWORD:?}""#), "{line}");
+}
+
+#[test]
+fn a_user_let_back_in_stays_closed_to_sessions_made_before() {
+    let undo = Step::from(DenyAll { user: name("alice@example.com") }).undo().commands;
+    let [put, delete, later] = &undo[..] else { unreachable!("three lines: {undo:?}") };
+    let (before, document) = put.split_once(" --policy-document ").expect("a document");
+    assert_eq!(before, "aws iam put-user-policy --user-name alice@example.com --policy-name TourniquetRevokeOlderSessions");
+    assert_eq!(delete, "aws iam delete-user-policy --user-name alice@example.com --policy-name TourniquetDenyAll");
+    assert_eq!(
+        later,
+        "# 36 hours later: aws iam delete-user-policy --user-name alice@example.com --policy-name TourniquetRevokeOlderSessions"
+    );
+    for line in &undo {
+        assert_eq!(line.matches('\'').count() % 2, 0, "{line}");
+        assert!(!line.contains('\n'));
+    }
+    // What the shell makes of it: two single-quoted runs around one substitution in double quotes.
+    let parts: Vec<_> = document.split('\'').collect();
+    let ["", head, date, tail, ""] = parts[..] else { unreachable!("{parts:?}") };
+    assert_eq!(date, r#""$(date -u +%Y-%m-%dT%H:%M:%SZ)""#);
+    let typed = format!("{head}2026-11-23T09:00:00Z{tail}");
+    serde_json::from_str::<serde_json::Value>(&typed).expect("JSON");
+    assert_eq!(typed, policy::revoke_older_sessions(at("2026-11-23T09:00:00Z")), "the same policy as a role's");
+}
+
+#[test]
+fn the_commands_of_a_plan_are_its_steps_in_order_with_the_keys_whole() {
+    let plan = plan(vec![DenyAll { user: user() }.into()], vec![deactivate(FIRST_KEY), deactivate(SECOND_KEY)]);
+    let commands = plan.commands();
+    assert_eq!(commands, plan.steps().map(Step::command).collect::<Vec<_>>());
+    assert!(
+        commands[0].starts_with("aws iam put-user-policy ")
+            && commands[1].contains(FIRST_KEY)
+            && commands[2].contains(SECOND_KEY)
+    );
+    assert!(Plan::default().commands().is_empty());
+}
+
+#[test]
+fn a_plan_without_some_steps_keeps_the_others_and_no_empty_stage() {
+    let marker = |policy: Option<&str>| -> Step {
+        AttachQuarantineMarker { user: user(), partition: Partition::Aws, policy: policy.map(str::to_owned) }.into()
+    };
+    let whole = plan(vec![DenyAll { user: user() }.into()], vec![deactivate(FIRST_KEY), marker(None)]);
+    assert_eq!(whole.clone().without(&[]), whole);
+    assert_eq!(whole.clone().without(&[deactivate(SECOND_KEY)]), whole);
+    // The same change counts, however it was carried out.
+    let rest = whole.clone().without(&[marker(Some("AWSCompromisedKeyQuarantineV2")), DenyAll { user: user() }.into()]);
+    assert_eq!(rest, plan(Vec::new(), vec![deactivate(FIRST_KEY)]));
+    assert_eq!(rest.without(&[deactivate(FIRST_KEY)]), Plan::default());
+    let all: Vec<_> = whole.steps().cloned().collect();
+    assert!(whole.without(&all).is_empty());
+}
+
+fn deny_session(of: &str, on_instance: bool) -> DenySession {
+    let instance = on_instance.then(|| arn("arn:aws:ec2:eu-west-1:111122223333:instance/i-0a1b2c3d4e5f67890"));
+    DenySession { role: name("developer"), role_id: unique_id(ROLE_ID), session: session(of), instance }
+}
+
+#[test]
+fn what_changes_the_same_thing_is_the_same_change_however_far_it_reaches() {
+    let same: [(Step, Step); 3] = [
+        (deny_session(INSTANCE, false).into(), deny_session(INSTANCE, true).into()),
+        (revocation("2026-11-21T20:48:30Z").into(), revocation("2026-11-21T20:55:00Z").into()),
+        (DenyAll { user: user() }.into(), DenyAll { user: user() }.into()),
+    ];
+    for (one, other) in &same {
+        assert!(one.is_same_change(other) && other.is_same_change(one), "{one:?} {other:?}");
+        assert_eq!(other.reaches_further(one), one != other, "{one:?} {other:?}");
+        assert!(!one.reaches_further(other), "{one:?} {other:?}");
+    }
+    let other_role = RevokeOlderSessions { role: name("other"), ..revocation("2026-11-21T20:48:30Z") };
+    let different: [(Step, Step); 4] = [
+        (deny_session(INSTANCE, true).into(), deny_session("someone", true).into()),
+        (revocation("2026-11-21T20:48:30Z").into(), other_role.into()),
+        (revocation("2026-11-21T20:48:30Z").into(), deny_session(INSTANCE, false).into()),
+        (deactivate(FIRST_KEY), deactivate(SECOND_KEY)),
+    ];
+    for (one, other) in &different {
+        assert!(!one.is_same_change(other) && !other.is_same_change(one), "{one:?} {other:?}");
+    }
+}
+
+#[test]
+fn a_session_s_deny_with_its_instance_replaces_the_one_without_and_never_the_reverse() {
+    let plan = |steps: &[(&str, bool)]| Plan {
+        cut: steps.iter().map(|(of, on_instance)| deny_session(of, *on_instance).into()).collect(),
+        then: Vec::new(),
+    };
+    assert_eq!(plan(&[(INSTANCE, false)]).merged(&plan(&[(INSTANCE, true)])), plan(&[(INSTANCE, true)]));
+    assert_eq!(plan(&[(INSTANCE, true)]).merged(&plan(&[(INSTANCE, false)])), plan(&[(INSTANCE, true)]));
+    let two = plan(&[(INSTANCE, false), ("someone", false)]);
+    assert_eq!(two.merged(&plan(&[("someone", true)])), plan(&[(INSTANCE, false), ("someone", true)]));
+}
+
+#[test]
+fn sessions_of_one_role_have_policies_of_their_own_however_alike_their_names() {
+    // The attacker chooses session names: eight digits of a hash could be made to collide.
+    let policy_name = policy::deny_session_name(&session(INSTANCE));
+    assert_eq!(policy_name, format!("TourniquetDenySession-{}", tourniquet::text::sha256(INSTANCE.as_bytes())));
+    assert!(policy_name.len() <= 128, "the longest name IAM takes");
+    let names = |step: DenySession| {
+        let step = Step::from(step);
+        (step.command(), step.undo().commands.join(""))
+    };
+    let (put, delete) = names(deny_session(INSTANCE, true));
+    assert!(put.contains(&policy_name) && delete.contains(&policy_name), "{put}\n{delete}");
 }
 
 #[test]
@@ -197,10 +326,11 @@ fn what_leaves_the_case_holds_no_whole_key() {
 }
 
 #[test]
-fn a_later_cut_off_replaces_the_earlier_one() {
+fn a_later_cut_off_replaces_the_earlier_one_and_an_earlier_one_never_the_later() {
     let plan = |cutoff: &str| Plan { cut: vec![revocation(cutoff).into()], then: Vec::new() };
-    let merged = plan("2026-11-21T20:48:30Z").merged(&plan("2026-11-21T20:55:00Z"));
-    assert_eq!(merged, plan("2026-11-21T20:55:00Z"));
+    let (early, late) = (plan("2026-11-21T20:48:30Z"), plan("2026-11-21T20:55:00Z"));
+    assert_eq!(early.clone().merged(&late), late);
+    assert_eq!(late.clone().merged(&early), late);
 }
 
 #[test]
@@ -235,6 +365,9 @@ fn a_plan() -> impl Strategy<Value = Plan> {
     let cut = prop_oneof![
         Just(Vec::new()),
         Just(vec![Cut::from(DenyAll { user: user() })]),
+        any::<[bool; 2]>().prop_map(|[instance, other]| {
+            vec![deny_session(INSTANCE, instance).into(), deny_session("someone", other).into()]
+        }),
         (0_u64..100).prop_map(|seconds| {
             let cutoff = Timestamp::plus(at("2026-11-21T20:48:30Z"), std::time::Duration::from_secs(seconds));
             vec![Cut::from(RevokeOlderSessions { role: name("developer"), cutoff })]
@@ -273,11 +406,12 @@ proptest! {
     fn merging_keeps_what_was_planned_first_and_adds_what_is_new(known in a_plan(), fresh in a_plan()) {
         let merged = known.clone().merged(&fresh);
         let is_revocation = |step: &&Step| matches!(step, Step::RevokeOlderSessions(_));
-        for step in known.steps().filter(|step| !is_revocation(step)) {
-            prop_assert!(merged.steps().any(|kept| kept == step), "{step:?} was lost");
+        for step in known.steps() {
+            prop_assert!(merged.steps().any(|kept| kept == step || kept.is_same_change(step) && kept.reaches_further(step)), "{step:?} was lost");
         }
         for step in fresh.steps() {
             prop_assert!(merged.steps().any(|kept| kept.is_same_change(step)), "{step:?} was not added");
+            prop_assert!(!merged.steps().any(|kept| step.is_same_change(kept) && step.reaches_further(kept)), "{step:?} asks for more than is planned");
         }
         for step in merged.steps() {
             prop_assert!(known.steps().chain(fresh.steps()).any(|given| given == step), "{step:?} came from nowhere");

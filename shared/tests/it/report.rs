@@ -6,6 +6,7 @@ use tourniquet::containment::identity::{Observed, ObservedUser, Principal, decid
 use tourniquet::containment::{Decision, Verdict};
 use tourniquet::finding::{Elsewhere, ElsewhereSort, Finding, Target};
 use tourniquet::guardrails::Guardrails;
+use tourniquet::id::Region;
 use tourniquet::outcome::{Outcome, Status, StepReport};
 use tourniquet::plan::Plan;
 use tourniquet::report::answer::{Answer, FindingSummary, TargetResult, release_hint};
@@ -13,8 +14,8 @@ use tourniquet::report::notification::{LONGEST_NOTE, Notification, Told, note, n
 use tourniquet::step::Step;
 
 use crate::support::{
-    HOSTILE, accused_role, accused_user, finding, holds_a_key, is_printable, now, observed, observed_role, observed_user,
-    responder, role, shipped_text, user,
+    FIRST_KEY, HOSTILE, accused_role, accused_user, finding, holds_a_key, is_printable, now, observed, observed_role,
+    observed_user, responder, role, shipped_text, user,
 };
 
 struct Story {
@@ -30,7 +31,7 @@ impl Story {
     /// Decides, and settles what was decided with `outcome` and what became of each step.
     fn new(finding: Finding, target: Target, observed: &Observed, outcome: Outcome, status: impl Fn(&Step) -> Status) -> Self {
         let decision = decide(&finding, &target, observed, &responder(), now());
-        let case = CaseId::of(&finding, &decision.target.key());
+        let case = CaseId::of(&finding, &decision.target.key(&finding.id));
         let mut result = TargetResult::without_steps(case, &decision, outcome);
         if result.outcome.acted() {
             result.steps = decision
@@ -207,6 +208,80 @@ fn what_was_not_changed_offers_nothing_to_undo() {
     }
 }
 
+/// The titles of a message's sections, in order.
+fn sections(text: &str) -> Vec<&str> {
+    let is_title = |line: &&str| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' ');
+    text.lines().filter(is_title).collect()
+}
+
+#[test]
+fn what_a_containment_leaves_open_and_whom_it_hits_is_told_only_of_one_that_is_or_could_be() {
+    for (name, story) in stories() {
+        let text = story.notification().text;
+        let (acted, would_act) = (story.result.outcome.acted(), !story.decision.plan.is_empty());
+        let sections = sections(&text);
+        assert_eq!(sections.contains(&"WHAT REMAINS POSSIBLE"), acted, "{name}: {sections:?}");
+        assert_eq!(sections.contains(&"WHO ELSE IS HIT"), acted, "{name}: {sections:?}");
+        let conditional = !acted && would_act;
+        assert_eq!(sections.contains(&"WHAT CONTAINING IT WOULD LEAVE OPEN"), conditional, "{name}: {sections:?}");
+        assert_eq!(sections.contains(&"WHOM IT WOULD HIT"), conditional, "{name}: {sections:?}");
+        assert_eq!(note(&story.result).contains("Remains possible"), acted, "{name}");
+    }
+}
+
+#[test]
+fn a_partial_containment_is_not_called_contained() {
+    let Notification { subject, text } = partial_user().notification();
+    assert!(subject.starts_with("[Tourniquet] PARTIAL: "), "{subject}");
+    assert!(text.starts_with("NOT FULLY CONTAINED: user/ci/svc-build. "), "{text}");
+    assert!(text.contains("Do the failed steps by hand"), "{text}");
+    assert!(!contained_user().notification().text.contains("Do the failed steps by hand"));
+}
+
+#[test]
+fn the_time_of_the_cut_claims_no_more_than_iam_said() {
+    let text = contained_user().notification().text;
+    assert!(
+        text.contains("IAM accepted the deny 84 ms after this function was called, in 2 dependent calls, and takes seconds"),
+        "{text}"
+    );
+    assert!(!text.contains("was denied"));
+}
+
+#[test]
+fn a_message_about_a_session_names_the_session() {
+    let story = contested_session();
+    let Notification { subject, text } = story.notification();
+    assert!(text.starts_with("CONTESTED: role/people/developer session m.rossi@example.com. "), "{text}");
+    assert!(note(&story.result).contains("Target role/people/developer session m.rossi@example.com."));
+    assert!(subject.contains("role/people/developer session "), "{subject}");
+    assert!(!revoked_role().notification().text.lines().next().is_some_and(|line| line.contains(" session ")));
+}
+
+#[test]
+fn what_is_only_proposed_is_pasted_from_the_case_where_the_keys_are_whole() {
+    for story in [proposed(), only_observed()] {
+        let text = story.notification().text;
+        let place = format!("`commands` in s3://tourniquet-cases-111122223333/cases/{}/", story.result.case);
+        assert!(text.contains(&place), "{text}");
+        // What the message shows and what the case holds are the same lines but for the keys.
+        let plan = &story.decision.plan;
+        let shown: Vec<_> = text.lines().map(str::trim_start).filter(|line| line.starts_with("aws iam ")).collect();
+        assert_eq!(shown, plan.commands().iter().map(|line| plan.redacted(line)).collect::<Vec<_>>());
+    }
+    assert!(!contained_user().notification().text.contains("`commands`"));
+}
+
+#[test]
+fn a_key_in_a_reason_from_aws_leaves_nothing_whole() {
+    let mut story = partial_user();
+    let target = Target::Elsewhere(Elsewhere { sort: ElsewhereSort::Unnamed, label: tourniquet::text::printable(FIRST_KEY, 80) });
+    let told = note(&story.result);
+    story.result.outcome = Outcome::Partial(format!("The Access Key with id {FIRST_KEY} cannot be found"));
+    assert!(!holds_a_key(&note(&story.result)) && note(&story.result) != told);
+    assert!(!holds_a_key(&format!("{target:?}")));
+}
+
 /// A finding whose every text a person sees is `hostile`, as the parser lets it through.
 fn hostile_story(hostile: &str) -> Option<Story> {
     let mut event: serde_json::Value = serde_json::from_slice(&crate::support::sample("hostile-fields")).ok()?;
@@ -268,8 +343,30 @@ proptest! {
         let mut story = root();
         story.result.target.arn = label;
         let subject = story.notification().subject;
-        prop_assert!(subject.is_ascii() && subject.len() <= 100 && is_printable(&subject), "{subject:?}");
+        prop_assert!(subject.is_ascii() && subject.len() < 100 && is_printable(&subject), "{subject:?}");
         prop_assert!(subject.starts_with("[Tourniquet] CANNOT CONTAIN: "));
+    }
+
+    #[test]
+    fn a_subject_says_where_however_long_the_session_is_called(
+        outcome in prop::sample::select(vec![
+            Outcome::Contained,
+            Outcome::Partial(String::new()),
+            Outcome::Contested(String::new()),
+            Outcome::CannotContain(String::new()),
+            Outcome::Observed,
+        ]),
+        role in "[a-z]{1,64}", session in "[a-z]{2,64}",
+        region in prop::sample::select(vec!["eu-west-1", "us-gov-west-1", "ap-southeast-2", "ap-northeast-1"]),
+    ) {
+        let mut story = contested_session();
+        story.finding.region = Region::parse(region).expect("a Region");
+        story.result.outcome = outcome;
+        story.result.target.arn = format!("arn:aws:iam::111122223333:role/{role}");
+        story.result.target.id = Some(format!("AROADEVELOPERQEXAMPLE:{session}"));
+        let subject = story.notification().subject;
+        prop_assert!(subject.len() < 100 && subject.is_ascii(), "{} {subject}", subject.len());
+        prop_assert!(subject.ends_with(&format!(" in 111122223333 ({region})")), "{subject}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::{AtSource, CannotContain, Decision, Responder, TargetRecord, Verdict};
-use super::observed::{OWN_DENY, Observed, ObservedRole, ObservedUser, Principal, REVOCATION_MARGIN};
+use super::observed::{ATTACHED_POLICIES, OWN_DENY, Observed, ObservedRole, ObservedUser, Principal, REVOCATION_MARGIN};
 use crate::event::{Ignored, IgnoredReason};
 use crate::finding::{ElsewhereSort, Finding, RoleSession, Target, Trigger};
 use crate::guardrails::{Guardrails, Mode, Ruling, Subject};
@@ -152,7 +152,7 @@ fn is_named(at_source: &Target, target: &Target) -> bool {
 }
 
 fn out_of_reach(finding: &Finding, target: &Target, principal: &Principal, responder: &Responder) -> Option<CannotContain> {
-    if finding.account != responder.account || finding.partition() != responder.partition {
+    if responder.is_foreign(finding) {
         return Some(CannotContain::ForeignAccount);
     }
     match (target, principal) {
@@ -298,7 +298,9 @@ fn user_plan(user: &ObservedUser, partition: Partition) -> Plan {
             .filter(|certificate| certificate.active)
             .map(|certificate| DeactivateSigningCertificate { user: name(), certificate: certificate.id.clone() }.into()),
     );
-    if !user.attached_policies.iter().any(is_quarantine) {
+    // One that could not be seen may be AWS's own, and AWS's stays AWS's.
+    let unseen = user.unread.iter().any(|what| what.starts_with(ATTACHED_POLICIES));
+    if !unseen && !user.attached_policies.iter().any(is_quarantine) {
         steps.push(AttachQuarantineMarker { user: name(), partition, policy: None }.into());
     }
     let then = if steps.is_empty() { Vec::new() } else { vec![Stage { name: "credentials".to_owned(), steps }] };

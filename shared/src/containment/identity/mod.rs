@@ -5,5 +5,6 @@ mod observed;
 
 pub use decide::{as_named_at_source, decide, missing};
 pub use observed::{
-    AccessKey, Credential, OWN_DENY, Observed, ObservedRole, ObservedUser, Principal, REVOCATION_MARGIN, ServiceCredential,
+    ATTACHED_POLICIES, AccessKey, Credential, OWN_DENY, Observed, ObservedRole, ObservedUser, Principal, REVOCATION_MARGIN,
+    ServiceCredential,
 };

@@ -18,6 +18,9 @@ pub const REVOCATION_MARGIN: Duration = Duration::from_secs(30);
 /// How a deny of our own is called among what could not be read.
 pub const OWN_DENY: &str = "our own deny";
 
+/// How the attached policies are called among what could not be read.
+pub const ATTACHED_POLICIES: &str = "attached policies";
+
 /// Everything the decision about an identity needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {

@@ -1,6 +1,6 @@
 //! The decision about an identity, as a table.
 
-mod drift;
+mod missing;
 mod plans;
 mod properties;
 mod source;

@@ -171,16 +171,6 @@ fn the_cut_off_of_a_policy_somebody_edited_does_not_count() {
 }
 
 #[test]
-fn a_session_denied_already_needs_nothing_and_says_so() {
-    let target = accused_role(Some("someone"), None);
-    let first = decided(&finding("role-session-named"), &target, &observed_role(role()));
-    let [cut] = &first.plan.cut[..] else { unreachable!("one cut") };
-    let Step::DenySession(step) = cut.step() else { unreachable!("a session's deny") };
-    let denied = ObservedRole { session_deny: Some(step.document()), ..role() };
-    assert!(decided(&finding("role-session-named"), &target, &observed_role(denied)).plan.is_empty());
-}
-
-#[test]
 fn what_users_of_a_role_are_called_is_made_printable() {
     let hostile = ObservedRole {
         trust_policy: r#"{"Statement":{"Principal":{"AWS":"arn:aws:iam::1:role/\u001b[2J\u202e"}}}"#.to_owned(),

@@ -75,8 +75,9 @@ fn principal() -> impl Strategy<Value = Principal> {
 fn source() -> impl Strategy<Value = AtSource> {
     prop_oneof![
         Just(AtSource::NotKept),
-        Just(AtSource::Gone("gone".to_owned())),
-        Just(AtSource::Unconfirmed("throttled".to_owned())),
+        Just(AtSource::Absent),
+        Just(AtSource::Settled("archived finding".to_owned())),
+        any::<bool>().prop_map(|retryable| AtSource::Unconfirmed { reason: "throttled".to_owned(), retryable }),
         target().prop_map(|target| AtSource::Confirmed(Box::new(Finding { targets: vec![target], ..claim() }))),
     ]
 }

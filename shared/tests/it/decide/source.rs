@@ -2,19 +2,23 @@
 
 use rstest::rstest;
 use tourniquet::containment::identity::{Observed, as_named_at_source, decide};
-use tourniquet::containment::{AtSource, Decision, Verdict};
+use tourniquet::containment::{AtSource, CannotContain, Decision, Verdict};
 use tourniquet::event::IgnoredReason;
-use tourniquet::finding::{Finding, Target, Trigger, User};
+use tourniquet::finding::{Elsewhere, ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
 use tourniquet::id::AccountId;
 
 use crate::support::{
-    FIRST_KEY, INSTANCE, accused_role, accused_user, finding, key, name, now, observed_role, observed_user, responder, role,
-    unique_id, user,
+    FIRST_KEY, HOSTILE, INSTANCE, ROLE_ID, SECOND_KEY, accused_role, accused_user, finding, is_printable, key, name, now,
+    observed_role, observed_user, responder, role, unique_id, user,
 };
 
 fn decided(finding: &Finding, target: &Target, source: AtSource) -> Decision {
     let observed = Observed { source, ..observed_user(user()) };
     decide(finding, target, &observed, &responder(), now())
+}
+
+fn throttled() -> AtSource {
+    AtSource::Unconfirmed { reason: "throttled".to_owned(), retryable: true }
 }
 
 fn confirming(targets: Vec<Target>) -> AtSource {
@@ -31,31 +35,59 @@ fn a_claim_the_detector_does_not_contradict_is_acted_on(#[case] source: AtSource
 
 #[test]
 fn a_claim_the_detector_could_not_be_asked_about_is_proposed() {
-    let decision = decided(&finding("leaked-access-key"), &accused_user(), AtSource::Unconfirmed("throttled".to_owned()));
+    let decision = decided(&finding("leaked-access-key"), &accused_user(), throttled());
     assert_eq!(
         decision.verdict,
         Verdict::Propose("the detector could not be asked whether the finding is real: throttled".to_owned())
     );
     assert!(!decision.plan.is_empty());
     // Nor does a click make it real.
-    let click = decided(&finding("custom-action-user"), &accused_user(), AtSource::Unconfirmed("throttled".to_owned()));
+    let click = decided(&finding("custom-action-user"), &accused_user(), throttled());
     assert!(matches!(click.verdict, Verdict::Propose(_)));
 }
 
 #[test]
 fn an_unconfirmed_finding_that_is_only_observed_stays_observed() {
-    let decision = decided(&finding("low-severity-user"), &accused_user(), AtSource::Unconfirmed("throttled".to_owned()));
+    let decision = decided(&finding("low-severity-user"), &accused_user(), throttled());
     assert_eq!(decision.verdict, Verdict::Observe);
+}
+
+#[test]
+fn whether_asking_again_could_help_changes_nothing_in_the_decision() {
+    let decision = |retryable| {
+        let source = AtSource::Unconfirmed { reason: "AccessDenied: not authorized".to_owned(), retryable };
+        decided(&finding("leaked-access-key"), &accused_user(), source)
+    };
+    assert_eq!(decision(true), decision(false));
 }
 
 #[rstest]
 #[case::event("leaked-access-key")]
 #[case::click("custom-action-user")]
 fn a_claim_the_detector_does_not_know_is_ignored(#[case] sample: &str) {
-    let decision = decided(&finding(sample), &accused_user(), AtSource::Gone("it has no such finding".to_owned()));
+    let decision = decided(&finding(sample), &accused_user(), AtSource::Absent);
     let Verdict::Ignore(ignored) = &decision.verdict else { unreachable!("{:?}", decision.verdict) };
-    assert_eq!((ignored.reason, ignored.detail.as_str()), (IgnoredReason::NotAtSource, "it has no such finding"));
+    assert_eq!((ignored.reason, &ignored.detail), (IgnoredReason::NotAtSource, &finding(sample).finding_type));
     assert!(decision.plan.is_empty());
+}
+
+#[rstest]
+#[case::event("leaked-access-key")]
+#[case::click("custom-action-user")]
+fn a_finding_settled_at_the_detector_since_the_event_is_not_acted_on_and_people_hear_of_it(#[case] sample: &str) {
+    // Whoever archives it may be the attacker: never silently.
+    let decision = decided(&finding(sample), &accused_user(), AtSource::Settled("archived finding".to_owned()));
+    assert_eq!(decision.verdict, Verdict::Skip("since the event, at the detector: archived finding".to_owned()));
+    assert!(decision.plan.is_empty() && decision.ruling.is_none());
+}
+
+#[test]
+fn why_a_finding_is_settled_is_made_printable() {
+    for hostile in HOSTILE {
+        let decision = decided(&finding("leaked-access-key"), &accused_user(), AtSource::Settled(hostile.repeat(40)));
+        let Verdict::Skip(reason) = &decision.verdict else { unreachable!("{:?}", decision.verdict) };
+        assert!(is_printable(reason) && reason.chars().count() < 200, "{reason:?}");
+    }
 }
 
 #[rstest]
@@ -111,4 +143,66 @@ fn a_target_named_sparsely_takes_the_detector_s_words() {
 #[case::another(confirming(vec![accused_role(None, None)]))]
 fn a_target_the_detector_does_not_name_keeps_its_own_words(#[case] source: AtSource) {
     assert_eq!(as_named_at_source(&accused_user(), &source), accused_user());
+}
+
+/// `developer` by role name and key, as a copy without the principal id names it.
+fn role_by_key(role_id: Option<&str>, of: Option<&str>, by_key: &str) -> Target {
+    let Target::RoleSession(role) = accused_role(of, None) else { unreachable!("a role") };
+    Target::RoleSession(RoleSession { role_id: role_id.map(unique_id), key: Some(key(by_key)), ..role })
+}
+
+#[test]
+fn a_copy_that_leaves_out_the_role_s_id_is_matched_by_its_key() {
+    let source = confirming(vec![role_by_key(Some(ROLE_ID), Some("someone"), "ASIADEVELOPEREXAMPLE")]);
+    let same_key = role_by_key(None, Some("someone"), "ASIADEVELOPEREXAMPLE");
+    assert_eq!(as_named_at_source(&same_key, &source), role_by_key(Some(ROLE_ID), Some("someone"), "ASIADEVELOPEREXAMPLE"));
+    let other_key = role_by_key(None, Some("someone"), "ASIASOMEBODYEXAMPLEQ");
+    assert_eq!(as_named_at_source(&other_key, &source), other_key);
+    let other_id = role_by_key(Some("AROAANOTHERROLEEXAMPL"), Some("someone"), "ASIADEVELOPEREXAMPLE");
+    assert_eq!(as_named_at_source(&other_id, &source), other_id);
+    let observed = Observed { source, ..observed_role(role()) };
+    let verdict = |target| decide(&finding("role-session-named"), &target, &observed, &responder(), now()).verdict;
+    assert!(matches!(verdict(other_key), Verdict::Skip(reason) if reason.contains("another principal")));
+    assert!(matches!(verdict(other_id), Verdict::Skip(reason) if reason.contains("another principal")));
+}
+
+#[rstest]
+#[case(None, None)]
+#[case(None, Some(FIRST_KEY))]
+#[case(Some(FIRST_KEY), None)]
+#[case(Some(FIRST_KEY), Some(SECOND_KEY))]
+fn root_is_root_whichever_key_it_used(#[case] claimed: Option<&str>, #[case] known: Option<&str>) {
+    let root = |by_key: Option<&str>| Target::Root { key: by_key.map(key) };
+    let decision = decided(&finding("root-credentials-used"), &root(claimed), confirming(vec![root(known)]));
+    assert_eq!(decision.verdict, Verdict::CannotContain(CannotContain::Root));
+    assert_eq!(as_named_at_source(&root(claimed), &confirming(vec![root(known)])), root(known));
+}
+
+fn elsewhere(sort: ElsewhereSort) -> Target {
+    Target::Elsewhere(Elsewhere { sort, label: "whoever".to_owned() })
+}
+
+#[test]
+fn what_a_copy_could_not_name_takes_the_detector_s_name_only_where_that_is_one_identity() {
+    let bucket = Target::Resource { resource_type: "S3Bucket".to_owned() };
+    for sort in [ElsewhereSort::Unnamed, ElsewhereSort::UnknownType] {
+        let copy = elsewhere(sort);
+        assert_eq!(as_named_at_source(&copy, &confirming(vec![accused_user()])), accused_user());
+        assert_eq!(as_named_at_source(&copy, &confirming(vec![bucket.clone(), accused_user()])), accused_user());
+        let two = confirming(vec![accused_user(), accused_role(None, None)]);
+        assert_eq!(as_named_at_source(&copy, &two), copy, "which of the two is nobody's guess");
+        assert_eq!(as_named_at_source(&copy, &confirming(vec![bucket.clone()])), copy);
+        assert_eq!(as_named_at_source(&copy, &AtSource::NotKept), copy);
+    }
+    // Named so, it is contained as if the copy had named it.
+    let source = confirming(vec![accused_user()]);
+    let target = as_named_at_source(&elsewhere(ElsewhereSort::Unnamed), &source);
+    assert_eq!(decided(&finding("leaked-access-key"), &target, source).verdict, Verdict::Contain);
+}
+
+#[test]
+fn a_principal_out_of_reach_is_told_as_such_whatever_the_detector_calls_it() {
+    let source = confirming(vec![accused_user(), accused_role(None, None)]);
+    let decision = decided(&finding("leaked-access-key"), &elsewhere(ElsewhereSort::SamlUser), source);
+    assert_eq!(decision.verdict, Verdict::CannotContain(CannotContain::SamlUser));
 }

@@ -102,12 +102,20 @@ fn a_role_that_only_calls_itself_service_linked_is_contained() {
 #[rstest]
 #[case::user(accused_user(), Principal::Absent)]
 #[case::role(accused_role(None, None), Principal::Absent)]
-#[case::key(Target::AccessKey { key: key(FIRST_KEY) }, Principal::Absent)]
 #[case::user_not_looked_at(accused_user(), Principal::NotLooked)]
 #[case::user_found_as_role(accused_user(), Principal::Role(Box::new(role())))]
 #[case::role_found_as_user(accused_role(None, None), Principal::User(Box::new(user())))]
 fn a_principal_iam_does_not_know_cannot_be_contained(#[case] target: Target, #[case] principal: Principal) {
     assert_eq!(cannot(&target, &observed(principal)), Some(CannotContain::NoSuchPrincipal));
+}
+
+#[rstest]
+#[case::nobody_s(Principal::Absent)]
+#[case::not_looked_at(Principal::NotLooked)]
+fn a_key_nobody_here_owns_cannot_be_contained_and_may_be_root_s(#[case] principal: Principal) {
+    let target = Target::AccessKey { key: key(FIRST_KEY) };
+    assert_eq!(cannot(&target, &observed(principal)), Some(CannotContain::KeyOwnerUnknown));
+    assert!(CannotContain::KeyOwnerUnknown.next_step().contains("root user's access keys"));
 }
 
 #[rstest]

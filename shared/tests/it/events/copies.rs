@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rstest::rstest;
 use serde_json::Value;
 use tourniquet::event::{Parsed, parse, parse_guardduty_finding};
-use tourniquet::finding::{ElsewhereSort, Finding, Target};
+use tourniquet::finding::{ElsewhereSort, Finding, Target, Trigger};
 
 use crate::support::{FIRST_KEY, finding, key, sample};
 
@@ -77,10 +77,28 @@ fn capitalised(value: &Value) -> Value {
 fn a_guardduty_finding_reads_the_same_from_event_api_and_export(#[case] name: &str) {
     let event: Value = serde_json::from_slice(&sample(name)).expect("JSON");
     let from_event = parse(&sample(name)).remove(0);
-    assert_eq!(parse_guardduty_finding(&event["detail"]), from_event);
-    assert_eq!(parse_guardduty_finding(&capitalised(&event["detail"])), from_event);
+    assert_eq!(parse_guardduty_finding(&event["detail"], &Trigger::Event), from_event);
+    assert_eq!(parse_guardduty_finding(&capitalised(&event["detail"]), &Trigger::Event), from_event);
     let bare = serde_json::to_vec(&event["detail"]).expect("JSON");
     assert_eq!(parse(&bare), [from_event]);
+}
+
+#[rstest]
+#[case::event(Trigger::Event, Some("archived_finding"))]
+#[case::button(Trigger::Button { action: "contain".to_owned() }, None)]
+fn an_archived_finding_at_the_detector_counts_only_for_a_person_s_click(
+    #[case] trigger: Trigger,
+    #[case] expected: Option<&str>,
+) {
+    let event: Value = serde_json::from_slice(&sample("archived-finding")).expect("JSON");
+    let parsed = parse_guardduty_finding(&event["detail"], &trigger);
+    assert_eq!(ignored(&parsed), expected);
+    if let Parsed::Finding(finding) = parsed {
+        assert_eq!(finding.trigger, trigger, "it is read as the click it stands for");
+    }
+    // A generated sample is nobody's, whoever clicks.
+    let sample: Value = serde_json::from_slice(&sample("sample-finding")).expect("JSON");
+    assert_eq!(ignored(&parse_guardduty_finding(&sample["detail"], &trigger)), Some("sample_finding"));
 }
 
 #[rstest]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tourniquet::event::{Parsed, parse_guardduty_finding};
-use tourniquet::finding::{ElsewhereSort, Target};
+use tourniquet::finding::{ElsewhereSort, Target, Trigger};
 
 use super::hostile::check;
 use crate::support::repository;
@@ -118,7 +118,7 @@ fn the_target_of_a_guardduty_finding_follows_its_resource_type() {
         let value: Value = serde_json::from_slice(&bytes).expect("JSON");
         let mut finding = value.get("detail").cloned().unwrap_or(value);
         made_real(&mut finding);
-        let Parsed::Finding(parsed) = parse_guardduty_finding(&finding) else { continue };
+        let Parsed::Finding(parsed) = parse_guardduty_finding(&finding, &Trigger::Event) else { continue };
         let resource = finding.get("resource").or_else(|| finding.get("Resource")).expect("a resource");
         let resource_type = resource.get("resourceType").or_else(|| resource.get("ResourceType")).and_then(Value::as_str);
         let follows = match (resource_type, &parsed.targets[..]) {

@@ -41,7 +41,7 @@ fn check_finding(finding: &Finding) {
     for target in &finding.targets {
         check_target(target);
         // What a target is filed under is a path that nobody can lead elsewhere.
-        let key = TargetRecord::accused(finding, target).key();
+        let key = TargetRecord::accused(finding, target).key(&finding.id);
         assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_:+=,.@-".contains(&byte)), "{key}");
         assert_eq!(key.matches('/').count(), 2, "{key}");
         assert!(!key.contains("/../") && !key.ends_with("/.."), "{key}");
@@ -49,8 +49,7 @@ fn check_finding(finding: &Finding) {
     }
     let stored = serde_json::to_string(finding).expect("JSON");
     let restored: Finding = serde_json::from_str(&stored).expect("what the case stores is read back");
-    assert_eq!(restored.targets, finding.targets);
-    assert_eq!((restored.first_seen, restored.last_seen), (finding.first_seen, finding.last_seen));
+    assert_eq!(restored, *finding);
 }
 
 fn check_target(target: &Target) {
@@ -97,7 +96,7 @@ pub(super) fn pointers(value: &Value) -> Vec<String> {
     found
 }
 
-fn with(event: &Value, pointer: &str, value: Value) -> Vec<u8> {
+pub(super) fn with(event: &Value, pointer: &str, value: Value) -> Vec<u8> {
     let mut event = event.clone();
     *event.pointer_mut(pointer).expect("a pointer into the event") = value;
     serde_json::to_vec(&event).expect("JSON")

@@ -2,6 +2,8 @@
 
 mod copies;
 mod corpus;
+mod dates;
 mod hostile;
+mod merged;
 mod mutated;
 mod samples;

@@ -101,10 +101,10 @@ fn every_sample_event_leads_to_its_verdict_under_the_shipped_guardrails() {
 }
 
 #[test]
-fn a_finding_gone_at_its_source_is_ignored() {
+fn a_finding_its_detector_does_not_have_is_ignored() {
     let finding = crate::support::finding("leaked-access-key");
     let mut observed = observed(as_accused(&finding.targets[0], ""));
-    observed.source = AtSource::Gone("the detector has no such finding".to_owned());
+    observed.source = AtSource::Absent;
     let decision = decide(&finding, &finding.targets[0], &observed, &responder(), now());
     assert!(matches!(decision.verdict, Verdict::Ignore(ignored) if ignored.reason == IgnoredReason::NotAtSource));
 }

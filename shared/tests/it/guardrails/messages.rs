@@ -249,6 +249,14 @@ because = "x""#), @"guardrails.toml:7: a protection may not hold `*`; name it ex
 }
 
 #[test]
+fn a_protection_of_a_session_is_refused_and_names_the_role() {
+    insta::assert_snapshot!(refused_after_head(r#"
+[[protect]]
+arn = "arn:aws-us-gov:sts::111122223333:assumed-role/break-glass/oncall"
+because = "x""#), @"guardrails.toml:7: a session comes and goes; its role is what can be protected; write the role: arn:aws-us-gov:iam::111122223333:role/PATH/NAME");
+}
+
+#[test]
 fn a_protection_by_a_malformed_arn_is_refused() {
     insta::assert_snapshot!(refused_after_head(r#"
 [[protect]]
