@@ -87,6 +87,7 @@ def test_case_and_message_say_who_else_is_hit(scene):
     role = shared_role(scene)
     delivery = scene.fire(scene.accuse_role(role))
     radius = delivery.case.memory["decision"]["blast_radius"]
+    assert radius[0].startswith("session ") and f"of role {role.name}" in radius[0]
     assert any("not hit: every other session of the role" in line for line in radius)
     assert all(line in delivery.message["message"] for line in radius)
     assert "contain the source" in delivery.message["message"]

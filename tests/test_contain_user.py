@@ -173,6 +173,16 @@ def test_ledger_is_one_unbroken_chain(contained):
     assert contained.case.open["state"] == "settled"
 
 
+@pytest.mark.parametrize("which", [0, 1, -1])
+def test_changed_object_breaks_the_chain(contained, which):
+    """Any entry but the last, and the event: somebody with write access leaves a trace."""
+    case = contained.case
+    key = sorted(case.objects)[which]
+    case.objects[key] = case.objects[key].replace(b"svc", b"SVC").replace(b"user", b"USER")
+    with pytest.raises(AssertionError):
+        case.check_chain()
+
+
 def test_case_keeps_the_event_as_delivered(victim, contained):
     kept = json.loads(contained.case.event())
     assert kept["detail"] == victim.event["detail"]

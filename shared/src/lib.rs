@@ -6,6 +6,9 @@
 #[cfg(feature = "identity")]
 pub mod respond;
 
+#[cfg(feature = "aws")]
+pub mod config;
+
 pub mod report;
 
 pub mod case;
@@ -25,8 +28,6 @@ pub mod policy;
 
 #[cfg(feature = "aws")]
 pub mod aws;
-#[cfg(feature = "aws")]
-pub mod config;
 #[cfg(feature = "aws")]
 pub mod error;
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::step::{DenyAll, DenySession, RevokeOlderSessions, Step};
+use crate::timestamp::Timestamp;
 
 /// The changes that contain a target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,16 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps().next().is_none()
+    }
+
+    /// The latest cut-off of its revocations.
+    #[must_use]
+    pub fn revoked_before(&self) -> Option<Timestamp> {
+        let cutoff = |step: &Step| match step {
+            Step::RevokeOlderSessions(step) => Some(step.cutoff),
+            _ => None,
+        };
+        self.steps().filter_map(cutoff).max()
     }
 
     /// The lines that undo the plan, newest step first, with what they do not say.

@@ -65,8 +65,9 @@ where
         let (code, message) = match &error {
             SdkError::ServiceError(service) => {
                 let meta = service.err().meta();
-                let code = meta.code().map_or_else(|| format!("Http{}", status.unwrap_or_default()), str::to_owned);
-                (code, meta.message().map_or_else(|| "no message".to_owned(), str::to_owned))
+                let code = meta.code().unwrap_or("Unreadable").to_owned();
+                let no_message = || format!("HTTP {} without a message", status.unwrap_or_default());
+                (code, meta.message().map_or_else(no_message, str::to_owned))
             }
             SdkError::TimeoutError(_) => ("Timeout".to_owned(), "AWS did not answer in time".to_owned()),
             SdkError::DispatchFailure(_) => ("NoConnection".to_owned(), DisplayErrorContext(&error).to_string()),

@@ -89,8 +89,9 @@ impl Claim {
                 None => self.elsewhere(ElsewhereSort::Unnamed, None),
             },
             _ => {
-                let label = self.user_type.clone();
-                self.elsewhere(ElsewhereSort::UnknownType, label.as_deref())
+                let words = [&self.user_type, &self.user_name, &self.principal_id];
+                let label = words.into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+                self.elsewhere(ElsewhereSort::UnknownType, Some(&label))
             }
         }
     }

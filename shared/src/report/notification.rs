@@ -109,8 +109,15 @@ pub fn notification(told: Told<'_>) -> Notification {
             .chain(links(finding, told.target).into_iter().map(|(label, address)| format!("{label}: {address}")))
             .collect::<Vec<_>>(),
     );
-    let subject: String =
-        subject.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(LONGEST_SUBJECT).collect();
+    let subject: String = subject
+        .chars()
+        .map(|c| match c {
+            ' ' | '!'..='~' => c,
+            '…' => '~',
+            _ => '?',
+        })
+        .take(LONGEST_SUBJECT)
+        .collect();
     Notification { subject, text }
 }
 

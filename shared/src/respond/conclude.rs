@@ -30,12 +30,22 @@ pub(super) struct Work {
     pub(super) may_be_repeated: bool,
     /// Whether it was settled as contained, and this delivery found it undone.
     pub(super) found_undone: bool,
+    /// Whether it was settled, and this delivery has more to do: people hear of it even if the outcome is the same.
+    pub(super) has_more_to_do: bool,
     pub(super) verified: Verified,
 }
 
 impl Work {
     pub(super) fn new(decided: Decided, case: OpenCase, journal: Journal) -> Self {
-        Self { decided, case, journal, may_be_repeated: false, found_undone: false, verified: Verified::default() }
+        Self {
+            decided,
+            case,
+            journal,
+            may_be_repeated: false,
+            found_undone: false,
+            has_more_to_do: false,
+            verified: Verified::default(),
+        }
     }
 
     pub(super) fn failed(&self, what: &'static str, fault: &Fault, attempts: &[Attempt]) -> Retry {
@@ -123,7 +133,7 @@ impl Delivery<'_> {
         etag: &Etag,
         attempts: &[Attempt],
     ) -> Result<TargetResult, Retry> {
-        let news = work.case.outcome.as_ref() != Some(&result.outcome) || work.verified.undone > 0 || work.found_undone;
+        let news = work.case.outcome.as_ref() != Some(&result.outcome) || work.verified.undone > 0 || work.has_more_to_do;
         let undo = work.case.plan.clone().without(&work.case.failed);
         let told = Told {
             finding: work.decided.finding(),

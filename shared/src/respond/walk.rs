@@ -161,9 +161,10 @@ impl Delivery<'_> {
             return Box::pin(self.repeat(decided, case, etag)).await;
         }
         let is_new = !case.findings.contains(&decided.finding().id);
-        // A session revocation holds back only what was issued before it. Activity after it, or another finding, is
-        // reason for a later one; so is a finding that names more of what the session is.
-        let asks_for_more = decided.contains() && (is_new || decided.finding().last_seen > before.finding.last_seen);
+        // A revocation holds back only what was issued before it: another finding, or activity after it, is reason for a
+        // later one. So is a finding that names more of what a session is.
+        let later = case.plan.revoked_before().is_none_or(|cutoff| decided.finding().last_seen > cutoff);
+        let asks_for_more = decided.contains() && (is_new || later);
         let wanted = if asks_for_more { case.plan.clone().merged(&decided.decision().plan) } else { case.plan.clone() };
         let missing = self.missing(&wanted, &decided.principal);
         if missing.is_empty() {
@@ -212,6 +213,7 @@ impl Delivery<'_> {
         let settled = case.state == State::Settled;
         let found_undone =
             settled && case.outcome == Some(Outcome::Contained) && !self.missing(&case.plan, &decided.principal).is_empty();
+        let has_more_to_do = settled && !missing.clone().without(&case.failed).is_empty();
         let plan = if decided.contains() { case.plan.clone().merged(missing) } else { case.plan.clone() };
         let case = OpenCase {
             state: State::Working,
@@ -247,6 +249,7 @@ impl Delivery<'_> {
         let mut work = Work::new(decided, case, journal);
         work.may_be_repeated = may_be_repeated;
         work.found_undone = found_undone;
+        work.has_more_to_do = has_more_to_do;
         Box::pin(self.work(work, remembered, cuts, false)).await
     }
 

@@ -69,7 +69,7 @@ fn the_day_is_that_of_utc(#[case] first_seen: &str, #[case] prefix: &str) {
 #[test]
 fn another_target_or_another_finding_is_another_case() {
     let (one, other) = (finding("leaked-access-key"), finding("anomalous-behaviour-user"));
-    let distinct: std::collections::BTreeSet<_> =
+    let distinct: BTreeSet<_> =
         [CaseId::of(&one, "a"), CaseId::of(&one, "b"), CaseId::of(&other, "a"), CaseId::of(&other, "b")].into();
     assert_eq!(distinct.len(), 4);
 }

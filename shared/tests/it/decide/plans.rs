@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 use tourniquet::containment::Decision;
-use tourniquet::containment::identity::{Observed, ObservedRole, ObservedUser, decide};
+use tourniquet::containment::identity::{ATTACHED_POLICIES, Observed, ObservedRole, ObservedUser, decide};
 use tourniquet::finding::{Finding, RoleSession, Target, User};
 use tourniquet::policy;
 use tourniquet::step::{DenySession, Step};
@@ -40,6 +40,17 @@ fn a_user_that_aws_has_quarantined_keeps_aws_s_policy_and_is_denied_all_the_same
         assert!(names.contains(&"deny_all") && !names.contains(&"attach_quarantine_marker"), "{names:?}");
         assert!(decision.next_steps.iter().any(|step| step.contains("AWS Support case")), "{:?}", decision.next_steps);
     }
+}
+
+#[test]
+fn a_user_whose_policies_could_not_be_seen_is_not_marked_beside_a_mark_of_aws_s() {
+    let names = |unread: &str| {
+        let user = ObservedUser { unread: vec![format!("{unread}: AccessDenied: not authorized")], ..user() };
+        let plan = decided(&finding("leaked-access-key"), &accused_user(), &observed_user(user)).plan;
+        plan.steps().map(Step::name).collect::<Vec<_>>()
+    };
+    assert!(!names(ATTACHED_POLICIES).contains(&"attach_quarantine_marker") && names(ATTACHED_POLICIES).contains(&"deny_all"));
+    assert!(names("console password").contains(&"attach_quarantine_marker"));
 }
 
 #[test]

@@ -107,7 +107,9 @@ proptest! {
         let Some(text) = date.as_str() else { return Ok(()) };
         if let Ok(instant) = Timestamp::parse(text) {
             prop_assert_eq!(Timestamp::parse(&instant.to_string()), Ok(instant));
-            prop_assert!(Timestamp::parse(&instant.to_policy_date()).is_ok_and(|policy| policy >= instant), "{text}");
+            // Rounded up to a whole second, only the very last one leaves the calendar.
+            let last = Timestamp::parse("9998-12-31T23:59:59Z").expect("a timestamp");
+            prop_assert!(instant > last || Timestamp::parse(&instant.to_policy_date()).is_ok_and(|policy| policy >= instant), "{text}");
             prop_assert!(instant.to_day().len() == 8 && instant.to_day().bytes().all(|byte| byte.is_ascii_digit()), "{text}");
         }
     }
