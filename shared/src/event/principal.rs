@@ -21,47 +21,56 @@ pub(super) struct Claim {
     pub(super) remote_account: Option<String>,
 }
 
-/// Adds a target, unless the same principal is there already; of two mentions the one that says more stays. A key
-/// and the user it belongs to, or a role and one of its sessions, are one principal in whichever order they come: the
-/// bare mention must neither hide the unique id nor widen one session into the whole role.
+/// Adds a target, unless the same principal is there already; then the two mentions become one that says all that
+/// either says. A key and the user it belongs to, or a role and one of its sessions, are one principal in whichever
+/// order they come: the bare mention must neither hide the unique id nor widen one session into the whole role.
 pub(super) fn add_principal(targets: &mut Vec<Target>, target: Target) {
     match targets.iter_mut().find(|known| same_principal(known, &target)) {
-        Some(known) if says_more(&target, known) => *known = target,
-        Some(_) => {}
+        Some(known) => merge(known, target),
         None => targets.push(target),
+    }
+}
+
+fn merge(known: &mut Target, other: Target) {
+    match (known, other) {
+        (Target::User(known), Target::User(other)) => {
+            known.unique_id = known.unique_id.take().or(other.unique_id);
+            known.key = known.key.take().or(other.key);
+        }
+        (Target::RoleSession(known), Target::RoleSession(other)) => {
+            known.role_id = known.role_id.take().or(other.role_id);
+            known.session = known.session.take().or(other.session);
+            known.instance = known.instance.take().or(other.instance);
+            known.key = known.key.take().or(other.key);
+        }
+        (Target::Root { key }, Target::Root { key: other }) => *key = key.take().or(other),
+        _ => {}
     }
 }
 
 fn same_principal(known: &Target, other: &Target) -> bool {
     match (known, other) {
         (Target::User(known), Target::User(other)) => {
-            known.name == other.name && agree(known.unique_id.as_ref(), other.unique_id.as_ref())
+            same_name(&known.name, &other.name) && agree(known.unique_id.as_ref(), other.unique_id.as_ref())
         }
         (Target::RoleSession(known), Target::RoleSession(other)) => {
-            known.role == other.role
+            same_name(&known.role, &other.role)
                 && agree(known.role_id.as_ref(), other.role_id.as_ref())
                 && agree(known.session.as_ref(), other.session.as_ref())
         }
+        (Target::Root { .. }, Target::Root { .. }) => true,
         _ => known == other,
     }
+}
+
+/// IAM names are unique without regard to case (CONTAINMENT A9).
+fn same_name(one: &PrincipalName, other: &PrincipalName) -> bool {
+    one.as_str().eq_ignore_ascii_case(other.as_str())
 }
 
 /// Whether two mentions can be of one thing: equal, or one of them silent.
 fn agree<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
     one.is_none() || other.is_none() || one == other
-}
-
-fn says_more(target: &Target, known: &Target) -> bool {
-    let words = |target: &Target| match target {
-        Target::User(user) => usize::from(user.unique_id.is_some()) * 2 + usize::from(user.key.is_some()),
-        Target::RoleSession(session) => {
-            usize::from(session.role_id.is_some()) * 4
-                + usize::from(session.session.is_some()) * 2
-                + usize::from(session.key.is_some())
-        }
-        _ => 0,
-    };
-    words(target) > words(known)
 }
 
 impl Claim {

@@ -38,12 +38,13 @@ impl Change for DenyAll {
         let user = shell_word(self.user.as_str());
         Undo {
             commands: vec![
-                // Single quotes around the document, left for the date: the shell fills in the moment of release.
+                // One line: without the first the second would bring old sessions back to life. The quotes around the
+                // document are left for the date: the shell fills in the moment of release.
                 format!(
-                    r#"aws iam put-user-policy --user-name {user} --policy-name {} --policy-document '{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{{"DateLessThan":{{"aws:TokenIssueTime":"'"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'"}}}}}}]}}'"#,
-                    policy::REVOKE_OLDER_SESSIONS
+                    r#"aws iam put-user-policy --user-name {user} --policy-name {} --policy-document '{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{{"DateLessThan":{{"aws:TokenIssueTime":"'"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'"}}}}}}]}}' && aws iam delete-user-policy --user-name {user} --policy-name {}"#,
+                    policy::REVOKE_OLDER_SESSIONS,
+                    policy::DENY_ALL
                 ),
-                format!("aws iam delete-user-policy --user-name {user} --policy-name {}", policy::DENY_ALL),
                 format!(
                     "# 36 hours later: aws iam delete-user-policy --user-name {user} --policy-name {}",
                     policy::REVOKE_OLDER_SESSIONS

@@ -181,7 +181,7 @@ fn a_plan_is_undone_newest_step_first() {
     let undo = plan.undo();
     let order: Vec<_> = undo.iter().filter_map(|line| line.strip_prefix("aws iam ")?.split(' ').next()).collect();
     // The deny goes last, and only once what replaces it is there: never a moment without either.
-    assert_eq!(order, ["detach-user-policy", "create-login-profile", "put-user-policy", "delete-user-policy"]);
+    assert_eq!(order, ["detach-user-policy", "create-login-profile", "put-user-policy"]);
     // A note stands before the line it is about.
     let at = undo.iter().position(|line| line.starts_with("# a key that leaked")).expect("the note");
     assert!(undo[at + 1].contains("update-access-key"));
@@ -209,7 +209,9 @@ fn a_new_password_is_asked_for_and_never_made_up() {
 #[test]
 fn a_user_let_back_in_stays_closed_to_sessions_made_before() {
     let undo = Step::from(DenyAll { user: name("alice@example.com") }).undo().commands;
-    let [put, delete, later] = &undo[..] else { unreachable!("three lines: {undo:?}") };
+    let [swap, later] = &undo[..] else { unreachable!("two lines: {undo:?}") };
+    // The deny goes only if what replaces it is there.
+    let (put, delete) = swap.split_once(" && ").expect("both in one line");
     let (before, document) = put.split_once(" --policy-document ").expect("a document");
     assert_eq!(before, "aws iam put-user-policy --user-name alice@example.com --policy-name TourniquetRevokeOlderSessions");
     assert_eq!(delete, "aws iam delete-user-policy --user-name alice@example.com --policy-name TourniquetDenyAll");
@@ -331,6 +333,13 @@ fn a_later_cut_off_replaces_the_earlier_one_and_an_earlier_one_never_the_later()
     let (early, late) = (plan("2026-11-21T20:48:30Z"), plan("2026-11-21T20:55:00Z"));
     assert_eq!(early.clone().merged(&late), late);
     assert_eq!(late.clone().merged(&early), late);
+}
+
+#[test]
+fn a_plan_revokes_before_its_latest_cut_off_and_one_without_a_revocation_before_none() {
+    let cuts = vec![revocation("2026-11-21T20:55:00Z").into(), revocation("2026-11-21T20:48:30Z").into()];
+    assert_eq!(Plan { cut: cuts, then: Vec::new() }.revoked_before(), Some(at("2026-11-21T20:55:00Z")));
+    assert_eq!(plan(vec![DenyAll { user: user() }.into()], vec![deactivate(FIRST_KEY)]).revoked_before(), None);
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub fn missing(plan: &Plan, principal: &Principal, partition: Partition, now: Ti
         Principal::Role(role) if !blind => {
             let cut = plan.cut.iter().filter(|cut| !holds(cut, role)).map(|cut| match cut.step() {
                 Step::RevokeOlderSessions(step) => {
-                    RevokeOlderSessions { role: step.role.clone(), cutoff: latest_cutoff(role, now) }.into()
+                    RevokeOlderSessions { role: step.role.clone(), cutoff: latest_cutoff(role, now).max(step.cutoff) }.into()
                 }
                 _ => cut.clone(),
             });

@@ -6,7 +6,7 @@ use super::super::{AtSource, CannotContain, Decision, Responder, TargetRecord, V
 use super::changes::{plan_for_role, plan_for_user};
 use super::observed::{Observed, Principal};
 use crate::event::{Ignored, IgnoredReason};
-use crate::finding::{ElsewhereSort, Finding, RoleSession, Target, Trigger};
+use crate::finding::{ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
 use crate::guardrails::{Guardrails, Mode, Ruling, Subject};
 use crate::id::Arn;
 use crate::plan::Plan;
@@ -97,12 +97,16 @@ pub fn as_named_at_source(target: &Target, source: &AtSource) -> Target {
 fn is_named(at_source: &Target, target: &Target) -> bool {
     match (at_source, target) {
         (Target::User(source), Target::User(claimed)) => {
-            source.name == claimed.name
-                && (source.unique_id == claimed.unique_id || (claimed.unique_id.is_none() && source.key == claimed.key))
+            let silent = claimed.unique_id.is_none() && (claimed.key.is_none() || claimed.key == source.key);
+            source.name == claimed.name && (source.unique_id == claimed.unique_id || silent)
         }
         (Target::RoleSession(source), Target::RoleSession(claimed)) => {
-            let agrees = source.role_id == claimed.role_id || (claimed.role_id.is_none() && source.key == claimed.key);
-            source.role == claimed.role && agrees && source.session == claimed.session
+            let silent = claimed.role_id.is_none() && (claimed.key.is_none() || claimed.key == source.key);
+            let same_session = source.session == claimed.session || (silent && claimed.session.is_none());
+            source.role == claimed.role && (source.role_id == claimed.role_id || silent) && same_session
+        }
+        (Target::User(User { key: Some(key), .. }) | Target::Root { key: Some(key) }, Target::AccessKey { key: claimed }) => {
+            key == claimed
         }
         // Root is root whichever key it used, and who is out of reach is so whatever the copy calls it.
         (Target::Root { .. }, Target::Root { .. }) | (_, Target::Elsewhere(_)) => true,

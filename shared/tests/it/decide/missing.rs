@@ -229,3 +229,12 @@ fn a_deny_that_could_not_be_read_is_not_called_undone() {
         "only the deny's own reading counts"
     );
 }
+
+#[test]
+fn a_revocation_that_is_gone_is_never_wanted_with_an_earlier_cut_off_than_the_case_planned() {
+    let furthest = revoked("2026-11-21T20:49:00Z");
+    let plan =
+        decide(&finding("role-without-session"), &accused_role(None, None), &observed_role(furthest), &responder(), now()).plan;
+    assert_eq!(cutoff(&missing_on_role(&plan, role(), now())), at("2026-11-21T20:49:00Z"));
+    assert!(missing_on_role(&plan, revoked("2026-11-21T20:49:00Z"), now()).is_empty());
+}

@@ -3,13 +3,14 @@
 use rstest::rstest;
 use tourniquet::containment::identity::{Observed, as_named_at_source, decide};
 use tourniquet::containment::{AtSource, CannotContain, Decision, Verdict};
-use tourniquet::event::IgnoredReason;
+use tourniquet::event::{IgnoredReason, Parsed, parse};
 use tourniquet::finding::{Elsewhere, ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
 use tourniquet::id::AccountId;
+use tourniquet::step::Step;
 
 use crate::support::{
     FIRST_KEY, HOSTILE, INSTANCE, ROLE_ID, SECOND_KEY, accused_role, accused_user, finding, is_printable, key, name, now,
-    observed_role, observed_user, responder, role, unique_id, user,
+    observed_role, observed_user, responder, role, sample, unique_id, user,
 };
 
 fn decided(finding: &Finding, target: &Target, source: AtSource) -> Decision {
@@ -205,4 +206,22 @@ fn a_principal_out_of_reach_is_told_as_such_whatever_the_detector_calls_it() {
     let source = confirming(vec![accused_user(), accused_role(None, None)]);
     let decision = decided(&finding("leaked-access-key"), &elsewhere(ElsewhereSort::SamlUser), source);
     assert_eq!(decision.verdict, Verdict::CannotContain(CannotContain::SamlUser));
+}
+
+#[test]
+fn a_copy_without_the_principal_id_names_no_session_either_and_takes_the_detector_s() {
+    let mut event: serde_json::Value = serde_json::from_slice(&sample("role-session-named")).expect("JSON");
+    event["detail"]["resource"]["accessKeyDetails"]["principalId"] = serde_json::Value::Null;
+    let Some(Parsed::Finding(copy)) = parse(&serde_json::to_vec(&event).expect("JSON")).pop() else { unreachable!() };
+    let whole = finding("role-session-named");
+    assert!(matches!(&copy.targets[..], [Target::RoleSession(RoleSession { role_id: None, session: None, .. })]));
+    let source = AtSource::Confirmed(Box::new(whole.clone()));
+    let target = as_named_at_source(&copy.targets[0], &source);
+    assert_eq!(target, whole.targets[0]); // one session, not the whole role
+    let observed = Observed { source, ..observed_role(role()) };
+    let decision = decide(&copy, &target, &observed, &responder(), now());
+    assert_eq!(decision.verdict, Verdict::Contain);
+    assert_eq!(decision.plan.steps().map(Step::name).collect::<Vec<_>>(), ["deny_session"]);
+    let unnamed = decide(&copy, &copy.targets[0], &observed, &responder(), now());
+    assert_eq!(unnamed.verdict, Verdict::CannotContain(CannotContain::UniqueIdMissing));
 }
