@@ -1,9 +1,11 @@
 """A contained target, accused again: what another finding asks for beyond what was done."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 from lab import seed
 from test_contain_role import INSTANCE, cut_off, dead, deny_name, inline_policies, text_of, works
+from test_crash import NEVER, QUICK, REPEATED, WORKERS
 
 WHOLE_ROLE = ("role-without-session", "nightly-export")
 
@@ -61,3 +63,62 @@ def test_finding_that_names_the_instance_widens_the_deny_of_its_session(scene):
     assert f":instance/{instance}" in widened and "IRDenyByUserId" in widened
     _, stolen = seed.instance_session(lab, role, instance)
     dead(lab, stolen)
+
+
+# --- a crash while a settled case is taken up again --------------------------------------------------------
+
+
+class WithNewKey:
+    """A contained user for whom somebody has made another key since."""
+
+    def __init__(self, scene, function):
+        self.lab = scene.lab
+        self.user = seed.user(self.lab)
+        self.first = scene.invoke(scene.accuse(self.user), function)
+        assert self.first.result["outcome"] == "contained"
+        self.memory = self.first.case.open["memory"]
+        iam = self.lab.client("iam")
+        self.new_key = iam.create_access_key(UserName=self.user.name)["AccessKey"]["AccessKeyId"]
+        self.event = scene.accuse(self.user)
+
+    def check_end(self, delivery):
+        assert delivery.result["outcome"] == "contained"
+        keys = self.lab.client("iam").list_access_keys(UserName=self.user.name)["AccessKeyMetadata"]
+        assert {key["Status"] for key in keys} == {"Inactive"}, "the new key still works"
+        case = delivery.case
+        assert case.id == self.first.case.id and case.open["state"] == "settled"
+        assert case.open["memory"] == self.memory, "the original state was replaced"
+        assert self.new_key in str(case.open["plan"]), "nobody could undo what was done to the new key"
+        assert len(case.open["findings"]) == 2
+        case.check_chain()
+        told = delivery.messages()
+        assert len(told) in (1, 2)
+        assert all(REPEATED in message["message"] for message in told[1:])
+
+
+def test_crash_after_every_call_of_a_case_taken_up_again_is_mended(scene, capsys):
+    function = scene.copy(**QUICK)
+    clean = WithNewKey(scene, function)
+    scene.lab.fault(function, at_call=NEVER, kind="crash_after")
+    clean.check_end(scene.invoke(clean.event, function))
+    calls = [fault for fault in scene.lab.faults() if fault["function"] == function][0]["seen"]
+    scene.lab.clear_faults()
+
+    def crashed(k):
+        mine = scene.copy(**QUICK)
+        target = WithNewKey(scene, mine)
+        scene.lab.fault(mine, at_call=k, kind="crash_after")
+        delivery = scene.invoke(target.event, mine)
+        try:
+            assert [attempt["status"] for attempt in delivery.attempts] == ["crashed", "ok"]
+            target.check_end(delivery)
+        except AssertionError as error:
+            return f"after call {k}: {error}"
+        return None
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        wrong = [problem for problem in pool.map(crashed, range(1, calls + 1)) if problem]
+    scene.lab.clear_faults()
+    with capsys.disabled():
+        print(f"\nAccused again: a crash after each of {calls} calls, {calls - len(wrong)} of {calls} mended")
+    assert not wrong, "\n".join(wrong)

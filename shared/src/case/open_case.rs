@@ -90,6 +90,10 @@ pub struct OpenCase {
     pub failed: Vec<Step>,
     /// Everything planned so far: the remembered plan, and what later deliveries found had to be added.
     pub plan: Plan,
+    /// The number of the ledger entry it was last settled with: a report that comes after it was made by a delivery
+    /// that crashed before it could settle the case.
+    #[serde(default)]
+    pub settled_at: u32,
     /// The last outcome people were told.
     pub outcome: Option<Outcome>,
     /// The ledger entry holding finding, decision, plan and original state: written here first, in the one conditional

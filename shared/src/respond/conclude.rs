@@ -28,24 +28,12 @@ pub(super) struct Work {
     pub(super) journal: Journal,
     /// Whether an earlier delivery may have told people already, and crashed before it could say so.
     pub(super) may_be_repeated: bool,
-    /// Whether it was settled as contained, and this delivery found it undone.
-    pub(super) found_undone: bool,
-    /// Whether it was settled, and this delivery has more to do: people hear of it even if the outcome is the same.
-    pub(super) has_more_to_do: bool,
     pub(super) verified: Verified,
 }
 
 impl Work {
     pub(super) fn new(decided: Decided, case: OpenCase, journal: Journal) -> Self {
-        Self {
-            decided,
-            case,
-            journal,
-            may_be_repeated: false,
-            found_undone: false,
-            has_more_to_do: false,
-            verified: Verified::default(),
-        }
+        Self { decided, case, journal, may_be_repeated: false, verified: Verified::default() }
     }
 
     pub(super) fn failed(&self, what: &'static str, fault: &Fault, attempts: &[Attempt]) -> Retry {
@@ -117,7 +105,7 @@ impl Delivery<'_> {
             let operation = last.step.permissions()[0].trim_start_matches("iam:");
             result.cut_off_calls = self.function.clients.calls.depth_of(operation);
         }
-        if (work.verified.undone > 0 || work.found_undone) && work.verified.contested.is_none() {
+        if (work.verified.undone > 0 || work.case.reasserted > 0) && work.verified.contested.is_none() {
             let risk = "somebody undid this containment; it was asserted again, and may be undone again";
             result.residual_risk.insert(0, risk.to_owned());
         }
@@ -133,7 +121,7 @@ impl Delivery<'_> {
         etag: &Etag,
         attempts: &[Attempt],
     ) -> Result<TargetResult, Retry> {
-        let news = work.case.outcome.as_ref() != Some(&result.outcome) || work.verified.undone > 0 || work.has_more_to_do;
+        let news = work.case.outcome.as_ref() != Some(&result.outcome) || work.verified.undone > 0;
         let undo = work.case.plan.clone().without(&work.case.failed);
         let told = Told {
             finding: work.decided.finding(),
@@ -161,7 +149,7 @@ impl Delivery<'_> {
         let what = json!({ "result": result, "notification": message_id, "note": { "status": noted, "text": text } });
         let written = self.append(&mut work.journal, EntryKind::Reported, &what).await;
         written.map_err(|fault| work.failed("writing the ledger", &fault, attempts))?;
-        self.settle(work.case, etag, result, attempts).await
+        self.settle(work.case, etag, result, &work.journal, attempts).await
     }
 
     /// Lets the outcome stand.
@@ -170,9 +158,11 @@ impl Delivery<'_> {
         case: OpenCase,
         etag: &Etag,
         result: TargetResult,
+        journal: &Journal,
         attempts: &[Attempt],
     ) -> Result<TargetResult, Retry> {
-        let case = OpenCase { state: State::Settled, outcome: Some(result.outcome.clone()), ..case };
+        let outcome = Some(result.outcome.clone());
+        let case = OpenCase { state: State::Settled, settled_at: journal.number(), outcome, ..case };
         let failed = |fault: &Fault| Retry::after("settling the case", case.case.to_string(), fault, attempts);
         match self.function.store.replace(&case, etag).await {
             Ok(Written::Written(_)) => Ok(result),

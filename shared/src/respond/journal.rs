@@ -43,6 +43,11 @@ impl Journal {
         self.last = Some(entry.clone());
     }
 
+    /// The number of the last entry; 0 where there is none.
+    pub(super) fn number(&self) -> u32 {
+        self.head.as_ref().map_or(0, |(number, _)| *number)
+    }
+
     /// The kind of the last entry.
     pub(super) fn last_kind(&self) -> Option<EntryKind> {
         self.last.as_ref().map(|entry| entry.entry)

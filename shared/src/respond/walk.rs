@@ -7,7 +7,7 @@ use super::journal::Journal;
 use super::observe::{Wave, observe};
 use super::{Delivery, Handled, in_the_detectors_words};
 use crate::case::store::{Etag, Written};
-use crate::case::{CaseId, EntryKind, Lease, Memory, OpenCase, State};
+use crate::case::{CaseId, Entry, EntryKind, Lease, Memory, OpenCase, State};
 use crate::containment::identity::{self, Principal};
 use crate::containment::{AtSource, CannotContain, Decision, Verdict};
 use crate::error::Retry;
@@ -101,6 +101,7 @@ impl Delivery<'_> {
             findings: vec![decided.finding().id.clone()],
             failed: Vec::new(),
             plan: if decided.contains() { decided.decision().plan.clone() } else { Plan::default() },
+            settled_at: 0,
             outcome: None,
             memory,
         };
@@ -211,8 +212,6 @@ impl Delivery<'_> {
     ) -> Result<TargetResult, Retry> {
         decided.keep_advice_of(before);
         let settled = case.state == State::Settled;
-        let found_undone =
-            settled && case.outcome == Some(Outcome::Contained) && !self.missing(&case.plan, &decided.principal).is_empty();
         let has_more_to_do = settled && !missing.clone().without(&case.failed).is_empty();
         let plan = if decided.contains() { case.plan.clone().merged(missing) } else { case.plan.clone() };
         let case = OpenCase {
@@ -221,6 +220,8 @@ impl Delivery<'_> {
             attempts: case.attempts + 1,
             plan,
             findings: with(case.findings, &decided.finding().id),
+            // Of what is done now nobody has been told, even if the outcome will be the same.
+            outcome: case.outcome.filter(|_| !has_more_to_do),
             ..case
         };
         let cuts: &[_] = if decided.contains() { &case.plan.cut } else { &[] };
@@ -234,8 +235,8 @@ impl Delivery<'_> {
         };
         let failed = |fault| Retry::after("the ledger", case.case.to_string(), &fault, &cuts);
         let mut journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
-        if let Some(told) = told_before(settled, &journal) {
-            return self.settle(case, remembered.etag(), told, &cuts).await;
+        if let Some(told) = told_before(&case, &journal) {
+            return self.settle(case, remembered.etag(), told, &journal, &cuts).await;
         }
         let may_be_repeated = !settled && journal.last_kind() == Some(EntryKind::Verified);
         let what = serde_json::json!({
@@ -248,8 +249,6 @@ impl Delivery<'_> {
         self.append(&mut journal, EntryKind::Resumed, &what).await.map_err(failed)?;
         let mut work = Work::new(decided, case, journal);
         work.may_be_repeated = may_be_repeated;
-        work.found_undone = found_undone;
-        work.has_more_to_do = has_more_to_do;
         Box::pin(self.work(work, remembered, cuts, false)).await
     }
 
@@ -259,9 +258,9 @@ impl Delivery<'_> {
         let failed = |fault| Retry::before_any_change("reading the ledger", case.case.to_string(), &fault);
         let mut journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
         if same_verdict_as_remembered(&case, &decided)
-            && let Some(told) = told_before(case.state == State::Settled, &journal)
+            && let Some(told) = told_before(&case, &journal)
         {
-            return self.settle(case, &etag, told, &[]).await;
+            return self.settle(case, &etag, told, &journal, &[]).await;
         }
         let may_be_repeated = case.state == State::Working && same_verdict_as_remembered(&case, &decided);
         let memory = journal.next(self, EntryKind::Decided, &decided.memory);
@@ -308,8 +307,9 @@ impl Decided {
 }
 
 /// What people were told by a delivery that crashed before it could settle the case: then only that is left to do.
-fn told_before(settled: bool, journal: &Journal) -> Option<TargetResult> {
-    let reported = journal.last.as_ref().filter(|entry| !settled && entry.entry == EntryKind::Reported)?;
+fn told_before(case: &OpenCase, journal: &Journal) -> Option<TargetResult> {
+    let is_news = |entry: &&Entry| entry.entry == EntryKind::Reported && entry.number > case.settled_at;
+    let reported = journal.last.as_ref().filter(is_news)?;
     TargetResult::deserialize(reported.what.get("result")?).ok()
 }
 
