@@ -72,7 +72,7 @@ pub fn event_key(case: &CaseId, sha256: &str) -> String {
 }
 
 /// The number in `<prefix>0002.json`; nothing for evidence.
-fn entry_number(prefix: &str, key: &str) -> Option<u32> {
+pub(super) fn entry_number(prefix: &str, key: &str) -> Option<u32> {
     let digits = key.strip_prefix(prefix)?.strip_suffix(".json")?;
     if digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }

@@ -79,7 +79,7 @@ pub struct OpenCase {
     pub state: State,
     /// Who is, and until when nobody else may be.
     pub lease: Lease,
-    /// How many deliveries have been at work on it since it was last settled.
+    /// How often the event at work has been delivered: Lambda tries three times.
     pub attempts: u32,
     /// How often the containment was found undone and asserted again.
     pub reasserted: u32,

@@ -4,6 +4,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
 
+use super::chain::entry_number;
 use super::{CaseId, Entry, OpenCase, event_key};
 use crate::aws::{Fault, FaultClass};
 use crate::plan::Plan;
@@ -123,21 +124,38 @@ impl CaseStore {
         self.put_once(&event_key(case, &crate::text::sha256(event)), event.to_vec()).await
     }
 
+    /// The last entry of a case's ledger, as stored.
+    ///
+    /// # Errors
+    /// When the ledger cannot be listed or the entry cannot be read.
+    pub async fn last_entry(&self, case: &CaseId) -> Result<Option<Vec<u8>>, Fault> {
+        let prefix = format!("cases/{case}/");
+        let last = self.keys(&prefix).await?.into_iter().filter(|key| entry_number(&prefix, key).is_some()).max();
+        let Some(last) = last else { return Ok(None) };
+        Ok(self.get(&last).await?.map(|(bytes, _)| bytes))
+    }
+
     /// Every object of a case: key and bytes, in key order.
     ///
     /// # Errors
     /// When one cannot be listed or read.
     pub async fn objects(&self, case: &CaseId) -> Result<Vec<(String, Vec<u8>)>, Fault> {
-        let mut pages = self.s3.list_objects_v2().bucket(&self.bucket).prefix(format!("cases/{case}/")).into_paginator().send();
         let mut objects = Vec::new();
-        while let Some(page) = pages.next().await {
-            for key in page?.contents.unwrap_or_default().into_iter().filter_map(|object| object.key) {
-                if let Some((bytes, _)) = self.get(&key).await? {
-                    objects.push((key, bytes));
-                }
+        for key in self.keys(&format!("cases/{case}/")).await? {
+            if let Some((bytes, _)) = self.get(&key).await? {
+                objects.push((key, bytes));
             }
         }
         Ok(objects)
+    }
+
+    async fn keys(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        let mut pages = self.s3.list_objects_v2().bucket(&self.bucket).prefix(prefix).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            keys.extend(page?.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
+        }
+        Ok(keys)
     }
 
     async fn put_once(&self, key: &str, bytes: Vec<u8>) -> Result<(), Fault> {

@@ -35,7 +35,8 @@ fn merge(known: &mut Target, other: Target) {
     match (known, other) {
         (Target::User(known), Target::User(other)) => {
             known.unique_id = known.unique_id.take().or(other.unique_id);
-            known.key = known.key.take().or(other.key);
+            // Of two keys the long-term one is the better proof of whose they are.
+            known.key = known.key.take().filter(|key| key.is_long_term() || other.key.is_none()).or(other.key);
         }
         (Target::RoleSession(known), Target::RoleSession(other)) => {
             known.role_id = known.role_id.take().or(other.role_id);
@@ -44,6 +45,7 @@ fn merge(known: &mut Target, other: Target) {
             known.key = known.key.take().or(other.key);
         }
         (Target::Root { key }, Target::Root { key: other }) => *key = key.take().or(other),
+        (known @ Target::AccessKey { .. }, user @ Target::User(_)) => *known = user,
         _ => {}
     }
 }
@@ -59,6 +61,9 @@ fn same_principal(known: &Target, other: &Target) -> bool {
                 && agree(known.session.as_ref(), other.session.as_ref())
         }
         (Target::Root { .. }, Target::Root { .. }) => true,
+        (Target::AccessKey { key }, Target::User(user)) | (Target::User(user), Target::AccessKey { key }) => {
+            user.key.as_ref() == Some(key)
+        }
         _ => known == other,
     }
 }

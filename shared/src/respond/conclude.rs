@@ -6,7 +6,7 @@ use super::Delivery;
 use super::act::{Attempt, failed_steps, last_of_each};
 use super::journal::Journal;
 use super::verify::Verified;
-use super::walk::Decided;
+use super::walk::{Decided, with};
 use crate::aws::{Fault, FaultClass};
 use crate::case::store::{Etag, Remembered, Written};
 use crate::case::{EntryKind, OpenCase, State};
@@ -41,9 +41,20 @@ impl Work {
     }
 }
 
+impl Work {
+    /// Leaves the case to the next delivery, as long as there is one, if a step failed in a way a retry can mend.
+    fn leave_for_a_retry(&self, attempts: &[Attempt]) -> Result<(), Retry> {
+        let to_mend = last_of_each(attempts).into_iter().find(|attempt| attempt.retryable);
+        let Some(attempt) = to_mend.filter(|_| self.case.attempts < DELIVERIES) else { return Ok(()) };
+        let message = format!("{} on {}: {:?}", attempt.report.step, attempt.report.on, attempt.report.status);
+        let fault = Fault { code: "StepFailed".to_owned(), message, class: FaultClass::Retryable };
+        Err(self.failed("a step that a retry can mend", &fault, attempts))
+    }
+}
+
 impl Delivery<'_> {
-    /// Acts on a remembered plan and sees the case through. `first` says that the memory entry is not in the ledger
-    /// yet; it is written beside the steps.
+    /// Acts on a remembered plan and sees the case through. `first` says that memory entry and event are not stored
+    /// yet; they are written beside the steps.
     pub(super) async fn work(
         &self,
         mut work: Work,
@@ -56,22 +67,19 @@ impl Delivery<'_> {
         let memory = async { if first { store.append(&work.case.memory).await } else { Ok(()) } };
         let contains = work.decided.contains();
         let steps = async { if contains { self.carry_out(&remembered, None).await } else { Vec::new() } };
-        let (steps, memory, event) = tokio::join!(steps, memory, store.keep_event(&work.case.case, self.event));
+        let event = async { if first { store.keep_event(&work.case.case, self.event).await } else { Ok(()) } };
+        let (steps, memory, event) = tokio::join!(steps, memory, event);
         attempts.extend(steps);
         memory.map_err(|fault| work.failed("writing the ledger", &fault, &attempts))?;
         event.map_err(|fault| work.failed("keeping the event", &fault, &attempts))?;
         let mut etag = remembered.etag().clone();
         if contains {
             self.record(&mut work, &attempts).await?;
-            let to_mend = last_of_each(&attempts).into_iter().find(|attempt| attempt.retryable);
-            if let Some(attempt) = to_mend.filter(|_| work.case.attempts < DELIVERIES) {
-                let message = format!("{} on {}: {:?}", attempt.report.step, attempt.report.on, attempt.report.status);
-                let fault = Fault { code: "StepFailed".to_owned(), message, class: FaultClass::Retryable };
-                return Err(work.failed("a step that a retry can mend", &fault, &attempts));
-            }
+            work.leave_for_a_retry(&attempts)?;
             etag = Box::pin(self.verify(&mut work, &mut attempts, etag)).await?;
+            work.leave_for_a_retry(&attempts)?;
+            work.case.failed = failed_steps(&attempts);
         }
-        work.case.failed = failed_steps(&attempts);
         let result = self.result(&work, &attempts);
         Box::pin(self.report(work, result, &etag, &attempts)).await
     }
@@ -179,8 +187,19 @@ impl Delivery<'_> {
         etag: Etag,
         outcome: Outcome,
     ) -> Result<TargetResult, Retry> {
-        let failed = |fault| Retry::before_any_change("reading the ledger", case.case.to_string(), &fault);
-        let journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
+        let failed = |fault| Retry::before_any_change("settling a case that does not hold", decided.key.clone(), &fault);
+        let case =
+            OpenCase { state: State::Working, lease: self.lease(), findings: with(case.findings, &decided.finding().id), ..case };
+        let etag = match self.function.store.replace(&case, &etag).await.map_err(failed)? {
+            Written::Written(remembered) => remembered.etag().clone(),
+            Written::Lost => return Err(failed(taken_over())),
+        };
+        let (journal, event) =
+            tokio::join!(self.journal(&case.case, &case.memory), self.function.store.keep_event(&case.case, self.event));
+        let mut journal = journal.map_err(failed)?;
+        event.map_err(failed)?;
+        let what = json!({ "finding": decided.finding(), "event_sha256": decided.memory.event_sha256, "outcome": outcome });
+        self.append(&mut journal, EntryKind::Resumed, &what).await.map_err(failed)?;
         let work = Work::new(decided, case, journal);
         let mut result = self.result(&work, &[]);
         result.outcome = outcome;
@@ -272,6 +291,17 @@ pub(super) fn taken_over() -> Fault {
 }
 
 impl Verdict {
+    /// The verdict in one word.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Contain => "contain",
+            Self::Propose(_) => "propose",
+            Self::Observe => "observe",
+            Self::CannotContain(_) => "leave it to a person",
+            Self::Skip(_) | Self::Ignore(_) => "leave it alone",
+        }
+    }
+
     /// The verdict in words, for a case that was begun under another one.
     pub(super) fn describe(&self) -> String {
         match self {

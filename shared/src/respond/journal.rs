@@ -63,13 +63,10 @@ impl Delivery<'_> {
     /// The ledger of an open case as it stands, with the memory entry stored if a crash kept it from being so.
     pub(super) async fn journal(&self, case: &CaseId, memory: &Entry) -> Result<Journal, Fault> {
         let mut journal = Journal::empty(case.clone());
-        for (key, bytes) in self.function.store.objects(case).await? {
-            if key.contains("/event-") {
-                continue;
-            }
+        if let Some(bytes) = self.function.store.last_entry(case).await? {
             let entry = serde_json::from_slice::<Entry>(&bytes).map_err(|error| Fault {
                 code: "Unreadable".to_owned(),
-                message: format!("{key}: {error}"),
+                message: format!("the last entry of {case}: {error}"),
                 class: FaultClass::Permanent,
             })?;
             journal.head = Some((entry.number, sha256(&bytes)));

@@ -56,7 +56,7 @@ pub(super) async fn observe(function: &Function, finding: &Finding, target: &Tar
             let (source, guardrails, owner) = tokio::join!(source, guardrails, owner_of(&clients.iam, key));
             let owner = owner.map_err(|fault| Retry::before_any_change("finding the owner of a key", key.to_string(), &fault))?;
             let target = as_named_at_source(owner.as_ref().unwrap_or(target), &source);
-            if owner.is_none() {
+            if owner.is_none() && !matches!(target, Target::User(_) | Target::RoleSession(_)) {
                 let key = TargetRecord::accused(finding, &target).key(&finding.id);
                 let observed = Observed { source, guardrails, principal: Principal::Absent };
                 return Ok(Wave { target, observed, open_case: open_case(store, &key).await?, key });

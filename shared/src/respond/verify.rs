@@ -47,8 +47,9 @@ impl Delivery<'_> {
                 work.verified.unverified = Some(changed);
                 return Ok(etag);
             }
-            let missing = self.missing(&work.case.plan, &principal).without(&failed_steps(attempts));
-            let what = json!({ "round": round, "holds": missing.is_empty(), "missing": missing, "failed": failed_steps(attempts), "unread": principal.unread() });
+            let failed = failed_steps(attempts);
+            let missing = self.missing(&work.case.plan, &principal).without(&failed);
+            let what = json!({ "round": round, "holds": missing.is_empty() && failed.is_empty() && principal.unread().is_empty(), "missing": missing, "failed": failed, "unread": principal.unread() });
             let written = self.append(&mut work.journal, EntryKind::Verified, &what).await;
             written.map_err(|fault| work.failed("writing the ledger", &fault, attempts))?;
             work.verified.unverified =

@@ -6,6 +6,7 @@ use super::conclude::Work;
 use super::journal::Journal;
 use super::observe::{Wave, observe};
 use super::{Delivery, Handled, in_the_detectors_words};
+use crate::aws::{Fault, FaultClass};
 use crate::case::store::{Etag, Written};
 use crate::case::{CaseId, Entry, EntryKind, Lease, Memory, OpenCase, State};
 use crate::containment::identity::{self, Principal};
@@ -144,7 +145,7 @@ impl Delivery<'_> {
                 Box::pin(self.repeat(decided, case, etag)).await
             }
             (State::Working, true) => {
-                let missing = self.missing(&case.plan, &decided.principal);
+                let missing = self.missing(&wanted(&decided, &case), &decided.principal);
                 Box::pin(self.resume(decided, case, etag, &missing, &before)).await
             }
             (State::Working | State::Settled, false) => Box::pin(self.decide_anew(decided, case, etag)).await,
@@ -162,30 +163,37 @@ impl Delivery<'_> {
             return Box::pin(self.repeat(decided, case, etag)).await;
         }
         let is_new = !case.findings.contains(&decided.finding().id);
-        // A revocation holds back only what was issued before it: another finding, or activity after it, is reason for a
-        // later one. So is a finding that names more of what a session is.
-        let later = case.plan.revoked_before().is_none_or(|cutoff| decided.finding().last_seen > cutoff);
-        let asks_for_more = decided.contains() && (is_new || later);
-        let wanted = if asks_for_more { case.plan.clone().merged(&decided.decision().plan) } else { case.plan.clone() };
-        let missing = self.missing(&wanted, &decided.principal);
+        let missing = self.missing(&wanted(&decided, &case), &decided.principal);
+        let unread = decided.principal.unread();
+        if missing.is_empty() && !unread.is_empty() && case.outcome == Some(Outcome::Contained) {
+            // Half-blind, nothing can be said to hold.
+            let fault = Fault { code: "Unreadable".to_owned(), message: unread.join(", "), class: FaultClass::Retryable };
+            return Err(Retry::before_any_change("looking whether the containment holds", case.case.to_string(), &fault));
+        }
         if missing.is_empty() {
             return Box::pin(self.repeat(decided, case, etag)).await;
         }
         let undone = self.missing(&case.plan, &decided.principal).without(&case.failed);
         if !decided.contains() {
+            if undone.is_empty() {
+                return Box::pin(self.repeat(decided, case, etag)).await;
+            }
             // It no longer holds, and we may not act: that must not be called contained any longer.
             let reason = format!(
-                "it no longer holds ({}), and was not asserted again: {}",
-                names(&missing),
-                decided.decision().verdict.describe()
+                "it no longer holds ({}), and was not asserted again: the decision on this finding is to {}",
+                names(&undone),
+                decided.decision().verdict.word()
             );
             return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
         }
         decided.keep_advice_of(before);
         // Another finding is another incident: its containment is not the old one's next assertion.
         let reasserted = if is_new { 0 } else { case.reasserted };
-        if undone.is_empty() {
-            let case = OpenCase { reasserted, attempts: 0, ..case };
+        // Lambda counts its tries by the event; so does the case.
+        let attempts = if case.lease.holder == self.actor.request_id { case.attempts } else { 0 };
+        let stood = matches!(case.outcome, Some(Outcome::Contained | Outcome::Contested(_)));
+        if undone.is_empty() || !stood {
+            let case = OpenCase { attempts, reasserted, ..case };
             return Box::pin(self.resume(decided, case, etag, &missing, before)).await;
         }
         if !is_new && matches!(case.outcome, Some(Outcome::Contested(_))) {
@@ -196,7 +204,7 @@ impl Delivery<'_> {
             let reason = format!("undone again after {reasserted} assertions: {}", names(&undone));
             return Box::pin(self.settle_as(decided, case, etag, Outcome::Contested(reason))).await;
         }
-        let case = OpenCase { reasserted: reasserted + 1, attempts: 0, ..case };
+        let case = OpenCase { attempts, reasserted: reasserted + 1, ..case };
         Box::pin(self.resume(decided, case, etag, &missing, before)).await
     }
 
@@ -212,6 +220,7 @@ impl Delivery<'_> {
     ) -> Result<TargetResult, Retry> {
         decided.keep_advice_of(before);
         let settled = case.state == State::Settled;
+        let only_to_settle = !settled && missing.is_empty() && case.findings.contains(&decided.finding().id);
         let has_more_to_do = settled && !missing.clone().without(&case.failed).is_empty();
         let plan = if decided.contains() { case.plan.clone().merged(missing) } else { case.plan.clone() };
         let case = OpenCase {
@@ -234,8 +243,11 @@ impl Delivery<'_> {
             Err(fault) => return Err(Retry::after("taking the case up", case.case.to_string(), &fault, &cuts)),
         };
         let failed = |fault| Retry::after("the ledger", case.case.to_string(), &fault, &cuts);
-        let mut journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
-        if let Some(told) = told_before(&case, &journal) {
+        let (journal, event) =
+            tokio::join!(self.journal(&case.case, &case.memory), self.function.store.keep_event(&case.case, self.event));
+        let mut journal = journal.map_err(failed)?;
+        event.map_err(failed)?;
+        if let Some(told) = told_before(&case, &journal).filter(|_| only_to_settle) {
             return self.settle(case, remembered.etag(), told, &journal, &cuts).await;
         }
         let may_be_repeated = !settled && journal.last_kind() == Some(EntryKind::Verified);
@@ -257,20 +269,27 @@ impl Delivery<'_> {
     async fn decide_anew(&self, decided: Decided, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
         let failed = |fault| Retry::before_any_change("reading the ledger", case.case.to_string(), &fault);
         let mut journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
-        if same_verdict_as_remembered(&case, &decided)
+        let known = case.findings.contains(&decided.finding().id);
+        if case.state == State::Working
+            && known
+            && same_verdict_as_remembered(&case, &decided)
             && let Some(told) = told_before(&case, &journal)
         {
             return self.settle(case, &etag, told, &journal, &[]).await;
         }
         let may_be_repeated = case.state == State::Working && same_verdict_as_remembered(&case, &decided);
         let memory = journal.next(self, EntryKind::Decided, &decided.memory);
+        // The finding of a delivery that crashed here has been told to nobody yet: its retry must not find it known.
+        let untold = case.remembered().ok().filter(|_| case.state == State::Working).map(|before| before.finding.id);
+        let known_findings = case.findings.iter().filter(|id| untold.as_ref() != Some(id)).cloned().collect();
+        let attempts = if case.lease.holder == self.actor.request_id { case.attempts + 1 } else { 1 };
         let case = OpenCase {
             state: State::Working,
             lease: self.lease(),
-            attempts: 1,
+            attempts,
             plan: if decided.contains() { decided.decision().plan.clone() } else { Plan::default() },
-            findings: with(case.findings.clone(), &decided.finding().id),
-            outcome: case.outcome.clone().filter(|_| case.findings.contains(&decided.finding().id)),
+            findings: with(known_findings, &decided.finding().id),
+            outcome: case.outcome.filter(|_| known),
             memory,
             ..case
         };
@@ -294,7 +313,7 @@ impl Delivery<'_> {
         identity::missing(plan, principal, self.function.responder.partition, Timestamp::now())
     }
 
-    fn lease(&self) -> Lease {
+    pub(super) fn lease(&self) -> Lease {
         Lease { holder: self.actor.request_id.clone(), until: self.deadline }
     }
 }
@@ -304,6 +323,14 @@ impl Decided {
     fn keep_advice_of(&mut self, before: &Memory) {
         self.memory.decision.next_steps.clone_from(&before.decision.next_steps);
     }
+}
+
+/// What the case wants for this finding. A revocation holds back only what was issued before it: another finding, or
+/// activity after it, is reason for a later one. So is a finding that names more of what a session is.
+fn wanted(decided: &Decided, case: &OpenCase) -> Plan {
+    let is_new = !case.findings.contains(&decided.finding().id);
+    let later = case.plan.revoked_before().is_none_or(|cutoff| decided.finding().last_seen > cutoff);
+    if decided.contains() && (is_new || later) { case.plan.clone().merged(&decided.decision().plan) } else { case.plan.clone() }
 }
 
 /// What people were told by a delivery that crashed before it could settle the case: then only that is left to do.
@@ -347,7 +374,8 @@ fn same_verdict_as_remembered(case: &OpenCase, decided: &Decided) -> bool {
     case.remembered().is_ok_and(|before| same_verdict(&before.decision.verdict, &decided.decision().verdict))
 }
 
-fn with<T: PartialEq + Clone>(mut list: Vec<T>, one: &T) -> Vec<T> {
+/// The list with `one` in it.
+pub(super) fn with<T: PartialEq + Clone>(mut list: Vec<T>, one: &T) -> Vec<T> {
     if !list.contains(one) {
         list.push(one.clone());
     }

@@ -142,6 +142,7 @@ impl Step {
     pub fn is_same_change(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::AttachQuarantineMarker(step), Self::AttachQuarantineMarker(other)) => step.user == other.user,
+            (Self::RemoveLoginProfile(step), Self::RemoveLoginProfile(other)) => step.user == other.user,
             (Self::RevokeOlderSessions(step), Self::RevokeOlderSessions(other)) => step.role == other.role,
             (Self::DenySession(step), Self::DenySession(other)) => step.role == other.role && step.session == other.session,
             _ => self == other,

@@ -43,7 +43,11 @@ pub fn missing(plan: &Plan, principal: &Principal, partition: Partition, now: Ti
 
 fn holds(cut: &Cut, role: &ObservedRole) -> bool {
     match cut.step() {
-        Step::DenySession(step) => role.session_deny.as_deref() == Some(step.document().as_str()),
+        // One that also denies the instance holds too; what follows a deny can only deny more.
+        Step::DenySession(step) => role.session_deny.as_deref().is_some_and(|current| {
+            let wanted = step.document();
+            current == wanted || wanted.strip_suffix("]}").is_some_and(|open| current.starts_with(open))
+        }),
         Step::RevokeOlderSessions(step) => role.revoked_before().is_some_and(|before| before >= step.cutoff),
         _ => false,
     }

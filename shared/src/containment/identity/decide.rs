@@ -105,6 +105,7 @@ fn is_named(at_source: &Target, target: &Target) -> bool {
             let same_session = source.session == claimed.session || (silent && claimed.session.is_none());
             source.role == claimed.role && (source.role_id == claimed.role_id || silent) && same_session
         }
+        (Target::AccessKey { key }, Target::User(User { key: Some(claimed), .. })) => key == claimed,
         (Target::User(User { key: Some(key), .. }) | Target::Root { key: Some(key) }, Target::AccessKey { key: claimed }) => {
             key == claimed
         }

@@ -185,6 +185,7 @@ fn open_case(memory: &Memory) -> OpenCase {
         findings: vec![memory.finding.id.clone()],
         failed: memory.decision.plan.steps().take(1).cloned().collect(),
         plan: memory.decision.plan.clone(),
+        settled_at: 0,
         outcome: None,
         memory: entry(1, EntryKind::Opened, None, serde_json::to_value(memory).expect("JSON")),
     }

@@ -225,3 +225,19 @@ fn a_copy_without_the_principal_id_names_no_session_either_and_takes_the_detecto
     let unnamed = decide(&copy, &copy.targets[0], &observed, &responder(), now());
     assert_eq!(unnamed.verdict, Verdict::CannotContain(CannotContain::UniqueIdMissing));
 }
+
+#[test]
+fn a_key_that_the_detector_names_alone_is_contained_with_its_owner() {
+    let key_alone = Target::AccessKey { key: key(FIRST_KEY) };
+    let claimed = Finding { targets: vec![key_alone.clone()], ..finding("leaked-access-key") };
+    let source = AtSource::Confirmed(Box::new(claimed.clone()));
+    // What IAM answers when asked whose the key is: a name, and no unique id.
+    let owner = Target::User(User { name: name("svc-build"), unique_id: None, key: Some(key(FIRST_KEY)) });
+    let decision = decide(&claimed, &owner, &Observed { source, ..observed_user(user()) }, &responder(), now());
+    assert_eq!(decision.verdict, Verdict::Contain);
+    // A key of somebody else proves nothing about this user.
+    let other =
+        AtSource::Confirmed(Box::new(Finding { targets: vec![Target::AccessKey { key: key(SECOND_KEY) }], ..claimed.clone() }));
+    let decision = decide(&claimed, &owner, &Observed { source: other, ..observed_user(user()) }, &responder(), now());
+    assert!(matches!(decision.verdict, Verdict::Skip(_)), "{:?}", decision.verdict);
+}
