@@ -69,7 +69,7 @@ macro_rules! steps {
         #[serde(tag = "step", rename_all = "snake_case")]
         pub enum Step {
             $(
-                #[allow(missing_docs, reason = "documented on the type it holds")]
+                #[doc = concat!("See [`", stringify!($variant), "`].")]
                 $variant($variant),
             )+
         }
