@@ -4,7 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 from lab import seed
+from lab.stage import ROOT
 from test_contain_role import INSTANCE, cut_off, dead, deny_name, inline_policies, text_of, works
+from scene import ATTEMPTS
 from test_crash import NEVER, QUICK, REPEATED, WORKERS
 
 WHOLE_ROLE = ("role-without-session", "nightly-export")
@@ -122,3 +124,46 @@ def test_crash_after_every_call_of_a_case_taken_up_again_is_mended(scene, capsys
     with capsys.disabled():
         print(f"\nAccused again: a crash after each of {calls} calls, {calls - len(wrong)} of {calls} mended")
     assert not wrong, "\n".join(wrong)
+
+
+def test_containment_found_undone_and_not_to_be_asserted_again_is_no_longer_called_contained(scene):
+    user = seed.user(scene.lab)
+    event = scene.accuse(user)
+    first = scene.fire(event)
+    assert first.result["outcome"] == "contained"
+    scene.lab.client("iam").delete_user_policy(UserName=user.name, PolicyName="TourniquetDenyAll")
+    with scene.guardrails_being((ROOT / "infra/guardrails.toml").read_text().replace('mode = "contain"', 'mode = "propose"', 1)):
+        again = scene.fire(event)
+    assert again.result["case"] == first.result["case"]
+    assert again.result["outcome"] == "partial"
+    assert "deny_all on user/" in again.result["reason"]
+    assert again.writes() == []
+    assert "NOT FULLY CONTAINED" in again.message["message"]
+    assert again.case.open["memory"] == first.case.open["memory"]
+    again.case.check_chain()
+
+
+def test_case_that_always_crashed_gets_the_plan_of_the_finding_that_takes_it_up(scene):
+    """The first finding's revocation is in force when its last try dies; the second is about a session made since."""
+    lab, role = scene.lab, seed.role(scene.lab)
+    function = scene.copy(**QUICK, timeout=3)
+    lab.fault(function, at_call=12, kind="crash_after", times=ATTEMPTS)
+    lost = scene.invoke(scene.accuse_role(role, *WHOLE_ROLE), function)
+    assert [attempt["status"] for attempt in lost.attempts] == ["crashed"] * ATTEMPTS
+    lab.clear_faults()
+    scene.lab.client("sqs").purge_queue(QueueUrl=scene.failures)
+    before = cut_off(scene, role)
+    since = lab.mint_session(role.arn, "attacker", issued_at=text_of(before))
+    works(lab, since)
+    event = scene.accuse_role(role, *WHOLE_ROLE)
+
+    def taken_up():
+        delivery = scene.invoke(event)
+        return delivery if delivery.attempts[-1]["status"] == "ok" else None
+
+    second = lab.wait_for(taken_up, 15, interval=0.2)
+    assert second.result["outcome"] == "contained"
+    assert cut_off(scene, role) > before
+    dead(lab, since)
+    assert len(second.case.open["findings"]) == 2
+    second.case.check_chain()
