@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccessKeyId, AccountId, FindingId, InstanceId, Partition, PrincipalName, Region, SessionName, UniqueId};
+use crate::id::{AccessKeyId, AccountId, Arn, FindingId, InstanceId, Partition, PrincipalName, Region, SessionName, UniqueId};
 use crate::timestamp::Timestamp;
 
 /// One finding of one detector, normalised.
@@ -32,6 +32,10 @@ pub struct Finding {
     pub last_seen: Timestamp,
     /// Who or what is accused, in the order the finding names them.
     pub targets: Vec<Target>,
+    /// Roles the accused is said to have assumed: their sessions outlive the accused (CONTAINMENT A7). Named by the
+    /// detector, not looked up.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub assumed_roles: Vec<Arn>,
     /// Whether a person asked for this by pressing the button.
     pub trigger: Trigger,
 }
@@ -47,7 +51,7 @@ impl Finding {
     /// `arn:aws:guardduty:R:ACCT:detector/D/finding/ID`.
     #[must_use]
     pub fn at_guardduty(&self) -> Option<AtGuardDuty> {
-        let arn = crate::id::Arn::parse(self.id.as_str()).ok()?;
+        let arn = Arn::parse(self.id.as_str()).ok()?;
         let mut resource = arn.resource().split('/');
         let parts = (resource.next()?, resource.next()?, resource.next()?, resource.next()?, resource.next());
         match parts {
@@ -85,6 +89,10 @@ pub enum Source {
     SecurityHubV2,
     /// AWS Health.
     Health,
+    /// IAM Access Analyzer.
+    AccessAnalyzer,
+    /// Macie.
+    Macie,
 }
 
 /// What made the finding arrive.
@@ -162,6 +170,9 @@ pub struct Elsewhere {
     pub sort: ElsewhereSort,
     /// How the finding names it. Attacker-influenced text, made printable.
     pub label: String,
+    /// The key it used, where the finding names one: CloudTrail may know who is behind it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key: Option<AccessKeyId>,
 }
 
 /// The sorts of principal out of reach (CONTAINMENT A8).

@@ -37,6 +37,7 @@ fn read(finding: Json<'_>, trigger: &Trigger) -> Result<Finding, Parsed> {
         first_seen,
         last_seen: finding.time("lastObservedAt").unwrap_or(first_seen),
         targets: targets(finding, &account),
+        assumed_roles: Vec::new(),
         trigger: trigger.clone(),
         finding_type: printable(&finding_type, 128),
         account,
@@ -156,6 +157,7 @@ fn named_by_arn(resource: Json<'_>, prefix: &str, user_type: &str, id_path: &str
         return Target::Elsewhere(Elsewhere {
             sort: ElsewhereSort::Unnamed,
             label: printable(&resource.text("id").unwrap_or_default(), 80),
+            key: None,
         });
     };
     Claim {

@@ -42,6 +42,7 @@ fn read(finding: Json<'_>, trigger: &Trigger) -> Result<Finding, Parsed> {
         first_seen,
         last_seen: finding.time("service.eventLastSeen").unwrap_or(first_seen),
         targets: targets(finding)?,
+        assumed_roles: Vec::new(),
         trigger: trigger.clone(),
         finding_type: printable(&finding_type, 128),
     })
@@ -116,8 +117,11 @@ fn attack_sequence(finding: Json<'_>) -> Vec<Target> {
         0 => vec![Target::Elsewhere(Elsewhere {
             sort: ElsewhereSort::Unnamed,
             label: "attack sequence without an actor".to_owned(),
+            key: None,
         })],
         1 => targets,
-        count => vec![Target::Elsewhere(Elsewhere { sort: ElsewhereSort::SeveralActors, label: format!("{count} actors") })],
+        count => {
+            vec![Target::Elsewhere(Elsewhere { sort: ElsewhereSort::SeveralActors, label: format!("{count} actors"), key: None })]
+        }
     }
 }

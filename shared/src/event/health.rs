@@ -33,7 +33,11 @@ fn read(detail: Json<'_>, event: Json<'_>, code: String) -> Result<Finding, Pars
         .map(|key| Target::AccessKey { key })
         .collect();
     if targets.is_empty() {
-        targets.push(Target::Elsewhere(Elsewhere { sort: ElsewhereSort::Unnamed, label: "exposed credentials".to_owned() }));
+        targets.push(Target::Elsewhere(Elsewhere {
+            sort: ElsewhereSort::Unnamed,
+            label: "exposed credentials".to_owned(),
+            key: None,
+        }));
     }
     Ok(Finding {
         id: detail.require("eventArn", FindingId::parse)?,
@@ -51,6 +55,7 @@ fn read(detail: Json<'_>, event: Json<'_>, code: String) -> Result<Finding, Pars
         first_seen,
         last_seen: first_seen,
         targets,
+        assumed_roles: Vec::new(),
         trigger: Trigger::Event,
     })
 }

@@ -43,6 +43,7 @@ fn read(finding: Json<'_>, event: Json<'_>) -> Result<Finding, Parsed> {
         first_seen,
         last_seen: time(info, "last_seen_time").unwrap_or(first_seen),
         targets: targets(finding, &account),
+        assumed_roles: Vec::new(),
         trigger: Trigger::Event,
         finding_type: printable(&finding_type, 128),
         account,

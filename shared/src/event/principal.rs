@@ -138,8 +138,9 @@ impl Claim {
     }
 
     fn elsewhere(self, sort: ElsewhereSort, label: Option<&str>) -> Target {
+        let key = self.key();
         let label = label.map(str::to_owned).or(self.user_name).or(self.principal_id).or(self.user_type).unwrap_or_default();
-        Target::Elsewhere(Elsewhere { sort, label: printable(&label, 80) })
+        Target::Elsewhere(Elsewhere { sort, label: printable(&label, 80), key })
     }
 
     fn is_anonymous(&self) -> bool {

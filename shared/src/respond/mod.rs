@@ -4,6 +4,7 @@ mod act;
 mod conclude;
 mod journal;
 mod observe;
+mod principal;
 mod source;
 mod verify;
 mod walk;

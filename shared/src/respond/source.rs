@@ -17,7 +17,7 @@ pub(super) async fn at_source(clients: &Clients, finding: &Finding) -> AtSource 
         (Some(place), _) => at_guardduty(clients, &place, finding).await,
         (None, Source::Health) => return AtSource::NotKept,
         (None, Source::SecurityHub) => at_security_hub(clients, finding).await,
-        (None, Source::GuardDuty | Source::SecurityHubV2) => {
+        (None, Source::GuardDuty | Source::SecurityHubV2 | Source::AccessAnalyzer | Source::Macie) => {
             let reason = format!("`{}` is no finding this version can look up", finding.id);
             return AtSource::Unconfirmed { reason, retryable: false };
         }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Delivery;
 use super::act::{Attempt, failed_steps};
 use super::conclude::{DELIVERIES, Work, taken_over};
-use super::observe;
+use super::principal::principal;
 use super::walk::names;
 use crate::aws::{Fault, FaultClass};
 use crate::case::EntryKind;
@@ -32,7 +32,7 @@ impl Delivery<'_> {
     pub(super) async fn verify(&self, work: &mut Work, attempts: &mut Vec<Attempt>, mut etag: Etag) -> Result<Etag, Retry> {
         for round in 1..=ASSERTIONS {
             tokio::time::sleep(self.function.config.verify_after).await;
-            let principal = match observe::principal(&self.function.clients, &work.decided.target).await {
+            let principal = match principal(&self.function.clients.iam, &work.decided.target).await {
                 Ok(principal) => principal,
                 Err(retry) if work.case.attempts < DELIVERIES => {
                     let fault = Fault { code: "NotReadBack".to_owned(), message: retry.cause, class: FaultClass::Retryable };

@@ -377,7 +377,7 @@ proptest! {
         let told = |label: &str| {
             let finding = finding("federated-user-same-name");
             let label = tourniquet::text::printable(label, 80);
-            let target = Target::Elsewhere(Elsewhere { sort: ElsewhereSort::FederatedUser, label });
+            let target = Target::Elsewhere(Elsewhere { sort: ElsewhereSort::FederatedUser, label, key: None });
             let outcome = Outcome::CannotContain("federated_user".to_owned());
             Story::new(finding, target, &observed(Principal::NotLooked), outcome, |_| Status::Done).notification().text
         };

@@ -111,7 +111,7 @@ fn key_in(finding: &Finding, target: &Target) -> String {
 fn targets_nobody_can_tell_apart_are_filed_under_the_finding_that_accuses_them() {
     let (one, other) = (finding("leaked-access-key"), finding("anomalous-behaviour-user"));
     assert_ne!(one.id, other.id);
-    let elsewhere = |sort, label: &str| Target::Elsewhere(Elsewhere { sort, label: label.to_owned() });
+    let elsewhere = |sort, label: &str| Target::Elsewhere(Elsewhere { sort, label: label.to_owned(), key: None });
     let Target::User(named) = accused_user() else { unreachable!("a user") };
     let Target::RoleSession(role) = accused_role(Some("someone"), None) else { unreachable!("a role") };
     let nameless = [

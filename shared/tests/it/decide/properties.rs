@@ -44,7 +44,7 @@ fn target() -> impl Strategy<Value = Target> {
         5 => role_target(),
         1 => Just(Target::AccessKey { key: key(FIRST_KEY) }),
         1 => Just(Target::Root { key: None }),
-        1 => Just(Target::Elsewhere(Elsewhere { sort: ElsewhereSort::FederatedUser, label: "svc-build".to_owned() })),
+        1 => Just(Target::Elsewhere(Elsewhere { sort: ElsewhereSort::FederatedUser, label: "svc-build".to_owned(), key: None })),
         1 => Just(Target::Resource { resource_type: "S3Bucket".to_owned() }),
     ]
 }
@@ -93,6 +93,7 @@ fn a_finding() -> impl Strategy<Value = Finding> {
         account: AccountId::parse(account).expect("an account"),
         finding_type: finding_type.to_owned(),
         severity,
+        assumed_roles: Vec::new(),
         trigger: if pressed { Trigger::Button { action: "contain".to_owned() } } else { Trigger::Event },
         ..claim()
     })

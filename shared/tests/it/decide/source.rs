@@ -180,7 +180,7 @@ fn root_is_root_whichever_key_it_used(#[case] claimed: Option<&str>, #[case] kno
 }
 
 fn elsewhere(sort: ElsewhereSort) -> Target {
-    Target::Elsewhere(Elsewhere { sort, label: "whoever".to_owned() })
+    Target::Elsewhere(Elsewhere { sort, label: "whoever".to_owned(), key: None })
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn every_sort_of_principal_elsewhere_has_its_reason() {
     ];
     for sort in sorts {
         // The label is an innocent user's name; it must lead nowhere.
-        let target = Target::Elsewhere(Elsewhere { sort, label: "svc-build".to_owned() });
+        let target = Target::Elsewhere(Elsewhere { sort, label: "svc-build".to_owned(), key: None });
         assert_eq!(cannot(&target, &observed(Principal::NotLooked)), Some(reason(sort)));
         assert_eq!(cannot(&target, &observed_user(user())), Some(reason(sort)));
     }

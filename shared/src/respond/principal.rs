@@ -1,0 +1,197 @@
+//! Reading a user or a role: every credential, side by side. In the first wave, and again when *verify* reads back.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_iam::types::{StatusType, Tag};
+
+use crate::aws::Fault;
+use crate::containment::identity::{
+    ATTACHED_POLICIES, AccessKey, Credential, OWN_DENY, ObservedRole, ObservedUser, Principal, ServiceCredential,
+};
+use crate::error::Retry;
+use crate::finding::{RoleSession, Target, User};
+use crate::id::{AccessKeyId, Arn, UniqueId};
+use crate::policy;
+use crate::text::printable;
+use crate::timestamp::Timestamp;
+
+/// What IAM says about the target now.
+///
+/// # Errors
+/// When IAM does not answer, or not with what it documents.
+pub(super) async fn principal(iam: &aws_sdk_iam::Client, target: &Target) -> Result<Principal, Retry> {
+    let read = match target {
+        // Boxed: nine SDK operations side by side are a large future.
+        Target::User(accused) => Box::pin(user(iam, accused)).await,
+        Target::RoleSession(accused) => Box::pin(role(iam, accused)).await,
+        _ => return Ok(Principal::NotLooked),
+    };
+    read.map_err(|fault| {
+        let name = match target {
+            Target::User(accused) => format!("user/{}", accused.name),
+            Target::RoleSession(accused) => format!("role/{}", accused.role),
+            _ => String::new(),
+        };
+        Retry::before_any_change("reading", name, &fault)
+    })
+}
+
+async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fault> {
+    let name = accused.name.as_str();
+    let (user, keys, login, service_credentials, ssh_keys, certificates, mfa_devices, attached, deny) = tokio::join!(
+        iam.get_user().user_name(name).send(),
+        iam.list_access_keys().user_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
+        iam.get_login_profile().user_name(name).send(),
+        service_credentials(iam, name),
+        iam.list_ssh_public_keys().user_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
+        iam.list_signing_certificates().user_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
+        iam.list_mfa_devices().user_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
+        iam.list_attached_user_policies().user_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
+        iam.get_user_policy().user_name(name).policy_name(policy::DENY_ALL).send(),
+    );
+    let user = match user {
+        Ok(output) => output.user,
+        Err(error) if crate::aws::is_no_such_entity(&error) => {
+            return Ok(Principal::Absent);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let user = user.ok_or_else(|| incomplete("GetUser"))?;
+    let mut unread = Unread::default();
+    let login = match login {
+        Ok(output) => {
+            output.login_profile.map(|profile| (timestamp(Some(&profile.create_date)), profile.password_reset_required))
+        }
+        Err(error) if crate::aws::is_no_such_entity(&error) => None,
+        Err(error) => unread.note("console password", &error.into()),
+    };
+    let deny = match deny {
+        Ok(output) => Some(policy::decode(output.policy_document())),
+        Err(error) if crate::aws::is_no_such_entity(&error) => None,
+        Err(error) => unread.note(OWN_DENY, &error.into()),
+    };
+    let keys = unread.list("access keys", keys).into_iter().filter_map(|key| {
+        Some(AccessKey {
+            id: AccessKeyId::parse(key.access_key_id()?).ok()?,
+            active: key.status() == Some(&StatusType::Active),
+            created: timestamp(key.create_date()),
+        })
+    });
+    let keys = keys.collect();
+    let credential = |id: &str, status: &StatusType| Credential { id: id.to_owned(), active: *status == StatusType::Active };
+    Ok(Principal::User(Box::new(ObservedUser {
+        name: accused.name.clone(),
+        arn: Arn::parse(user.arn()).map_err(|_| incomplete("GetUser"))?,
+        unique_id: UniqueId::parse(user.user_id()).map_err(|_| incomplete("GetUser"))?,
+        tags: tags(user.tags()),
+        keys,
+        login,
+        service_credentials: unread.list("service-specific credentials", service_credentials),
+        ssh_keys: unread.list("SSH keys", ssh_keys).iter().map(|key| credential(key.ssh_public_key_id(), key.status())).collect(),
+        certificates: unread
+            .list("signing certificates", certificates)
+            .iter()
+            .map(|certificate| credential(certificate.certificate_id(), certificate.status()))
+            .collect(),
+        mfa_devices: unread.list("MFA devices", mfa_devices).into_iter().map(|device| device.serial_number).collect(),
+        attached_policies: unread
+            .list(ATTACHED_POLICIES, attached)
+            .into_iter()
+            .filter_map(|attached| Arn::parse(attached.policy_arn()?).ok())
+            .collect(),
+        deny,
+        unread: unread.0,
+    })))
+}
+
+/// All service-specific credentials of a user; the SDK has no paginator for this list.
+async fn service_credentials(iam: &aws_sdk_iam::Client, user: &str) -> Result<Vec<ServiceCredential>, Fault> {
+    let mut credentials = Vec::new();
+    let mut marker = None;
+    loop {
+        let page = iam.list_service_specific_credentials().user_name(user).set_marker(marker).send().await?;
+        credentials.extend(page.service_specific_credentials().iter().map(|credential| ServiceCredential {
+            id: credential.service_specific_credential_id().to_owned(),
+            service: printable(credential.service_name(), 80),
+            active: *credential.status() == StatusType::Active,
+        }));
+        marker = page.marker;
+        if !page.is_truncated || marker.is_none() {
+            return Ok(credentials);
+        }
+    }
+}
+
+async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Principal, Fault> {
+    let name = accused.role.as_str();
+    let session_policy = accused.session.as_ref().map(policy::deny_session_name);
+    let (role, profiles, revocation, session_deny) = tokio::join!(
+        iam.get_role().role_name(name).send(),
+        iam.list_instance_profiles_for_role().role_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
+        role_policy(iam, name, Some(policy::REVOKE_OLDER_SESSIONS)),
+        role_policy(iam, name, session_policy.as_deref()),
+    );
+    let role = match role {
+        Ok(output) => output.role.ok_or_else(|| incomplete("GetRole"))?,
+        Err(error) if crate::aws::is_no_such_entity(&error) => {
+            return Ok(Principal::Absent);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut unread = Unread::default();
+    Ok(Principal::Role(Box::new(ObservedRole {
+        name: accused.role.clone(),
+        arn: Arn::parse(role.arn()).map_err(|_| incomplete("GetRole"))?,
+        unique_id: UniqueId::parse(role.role_id()).map_err(|_| incomplete("GetRole"))?,
+        tags: tags(role.tags()),
+        trust_policy: policy::decode(role.assume_role_policy_document().unwrap_or_default()),
+        instance_profiles: unread
+            .list("instance profiles", profiles)
+            .into_iter()
+            .map(|profile| profile.instance_profile_name)
+            .collect(),
+        revocation: revocation.unwrap_or_else(|fault| unread.note(OWN_DENY, &fault)),
+        session_deny: session_deny.unwrap_or_else(|fault| unread.note(OWN_DENY, &fault)),
+        unread: unread.0,
+    })))
+}
+
+async fn role_policy(iam: &aws_sdk_iam::Client, role: &str, policy: Option<&str>) -> Result<Option<String>, Fault> {
+    let Some(policy) = policy else { return Ok(None) };
+    match iam.get_role_policy().role_name(role).policy_name(policy).send().await {
+        Ok(output) => Ok(Some(policy::decode(output.policy_document()))),
+        Err(error) if crate::aws::is_no_such_entity(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What could not be read. The rest is contained all the same; the outcome says what is missing.
+#[derive(Default)]
+struct Unread(Vec<String>);
+
+impl Unread {
+    fn note<T>(&mut self, what: &str, fault: &Fault) -> Option<T> {
+        self.0.push(format!("{what}: {fault}"));
+        None
+    }
+
+    fn list<T, E: Into<Fault>>(&mut self, what: &str, read: Result<Vec<T>, E>) -> Vec<T> {
+        read.unwrap_or_else(|error| self.note(what, &error.into()).unwrap_or_default())
+    }
+}
+
+fn tags(tags: &[Tag]) -> BTreeMap<String, String> {
+    tags.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect()
+}
+
+fn timestamp(instant: Option<&aws_sdk_iam::primitives::DateTime>) -> Option<Timestamp> {
+    Timestamp::from_unix(instant?.secs())
+}
+
+fn incomplete(operation: &str) -> Fault {
+    Fault {
+        code: "Unreadable".to_owned(),
+        message: format!("{operation} answered without the fields it documents"),
+        class: crate::aws::FaultClass::Retryable,
+    }
+}
