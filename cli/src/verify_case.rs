@@ -22,7 +22,7 @@ async fn from_bucket(case: &CaseId, bucket: Option<&str>) -> Result<(String, Vec
     #[expect(clippy::disallowed_methods, reason = "the command line's own door to the environment")]
     let bucket = bucket.map(str::to_owned).or_else(|| std::env::var("CASE_BUCKET").ok());
     let bucket = bucket.ok_or("name the case bucket: --bucket NAME, or CASE_BUCKET in the environment")?;
-    let config = tourniquet::aws::load_config().await;
+    let config = tourniquet::aws::load_config(std::time::Duration::from_secs(5)).await;
     let store = CaseStore::new(tourniquet::aws::s3(&config), bucket.clone());
     let objects = store.objects(case).await.map_err(|fault| format!("s3://{bucket}: {fault}"))?;
     Ok((format!("s3://{bucket}"), objects))

@@ -1,5 +1,6 @@
 //! The function's settings: the one place where the environment is read.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::containment::Responder;
@@ -14,6 +15,17 @@ pub struct Config {
     pub topic: Arn,
     /// Tourniquet's own roles, `PROTECTED_ARNS`, separated by commas: the responder never contains itself.
     pub own_roles: Vec<Arn>,
+    /// The responder roles of the member accounts that may be entered, `MEMBER_ROLE_ARNS`, separated by commas; may be
+    /// empty. This list is the allow-list of accounts (CONTAINMENT A18).
+    pub member_roles: Vec<Arn>,
+    /// What the members' roles ask for besides the caller, `MEMBER_EXTERNAL_ID`.
+    pub external_id: Option<String>,
+    /// The group of this account whose members are denied everything, `DENY_GROUP`; without it that rung is missing.
+    pub deny_group: Option<String>,
+    /// How long one try of one AWS call may take, `CALL_TIMEOUT_MS`; 5000 where it is not set.
+    pub call_timeout: Duration,
+    /// Whether INIT connects ahead of the first finding; `WARM_UP=off` leaves it out, to measure what it is worth.
+    pub warm_up: bool,
     /// How long after a change it is read back, `VERIFY_AFTER_MS`. IAM needs about four seconds to be consistent, and
     /// what undoes a deny does so within one (CONTAINMENT A3).
     pub verify_after: Duration,
@@ -41,14 +53,19 @@ impl Config {
     /// # Errors
     /// When one is missing or invalid.
     pub fn from_env() -> Result<Self, ConfigError> {
-        let own_roles = required("PROTECTED_ARNS")?;
-        let own_roles =
-            own_roles.split(',').map(str::trim).filter(|arn| !arn.is_empty()).map(Arn::parse).collect::<Result<Vec<_>, _>>();
         Ok(Self {
             case_bucket: required("CASE_BUCKET")?,
             topic: Arn::parse(&required("NOTIFICATION_TOPIC_ARN")?).map_err(|error| invalid("NOTIFICATION_TOPIC_ARN", &error))?,
-            own_roles: own_roles.map_err(|error| invalid("PROTECTED_ARNS", &error))?,
-            verify_after: milliseconds("VERIFY_AFTER_MS")?,
+            own_roles: arns("PROTECTED_ARNS", &required("PROTECTED_ARNS")?)?,
+            member_roles: arns("MEMBER_ROLE_ARNS", &optional("MEMBER_ROLE_ARNS").unwrap_or_default())?,
+            external_id: optional("MEMBER_EXTERNAL_ID"),
+            deny_group: optional("DENY_GROUP"),
+            call_timeout: match optional("CALL_TIMEOUT_MS") {
+                Some(text) => milliseconds("CALL_TIMEOUT_MS", &text)?,
+                None => CALL_TIMEOUT,
+            },
+            warm_up: optional("WARM_UP").as_deref() != Some("off"),
+            verify_after: milliseconds("VERIFY_AFTER_MS", &required("VERIFY_AFTER_MS")?)?,
         })
     }
 }
@@ -65,17 +82,46 @@ impl Config {
     }
 }
 
+/// How long one try of one AWS call may take, unless the deployment says otherwise.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Config {
+    /// The member accounts that may be entered, each with its role.
+    ///
+    /// # Errors
+    /// When a role's ARN names no account, or two name the same.
+    pub fn members(&self) -> Result<BTreeMap<AccountId, Arn>, ConfigError> {
+        let mut members = BTreeMap::new();
+        for role in &self.member_roles {
+            let account = AccountId::parse(role.account()).map_err(|error| invalid("MEMBER_ROLE_ARNS", &error))?;
+            if members.insert(account, role.clone()).is_some() {
+                let reason = format!("two roles in account {}", role.account());
+                return Err(ConfigError::Invalid { variable: "MEMBER_ROLE_ARNS", reason });
+            }
+        }
+        Ok(members)
+    }
+}
+
 fn required(variable: &'static str) -> Result<String, ConfigError> {
+    optional(variable).ok_or(ConfigError::Missing(variable))
+}
+
+fn optional(variable: &'static str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the one door to the environment")]
-    std::env::var(variable).ok().filter(|value| !value.is_empty()).ok_or(ConfigError::Missing(variable))
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
+}
+
+fn arns(variable: &'static str, list: &str) -> Result<Vec<Arn>, ConfigError> {
+    let arns = list.split(',').map(str::trim).filter(|arn| !arn.is_empty()).map(Arn::parse).collect::<Result<_, _>>();
+    arns.map_err(|error| invalid(variable, &error))
 }
 
 fn invalid(variable: &'static str, error: &InvalidId) -> ConfigError {
     ConfigError::Invalid { variable, reason: error.to_string() }
 }
 
-fn milliseconds(variable: &'static str) -> Result<Duration, ConfigError> {
-    let text = required(variable)?;
+fn milliseconds(variable: &'static str, text: &str) -> Result<Duration, ConfigError> {
     let milliseconds = text.parse::<u64>().ok().filter(|milliseconds| *milliseconds <= 15_000);
     milliseconds
         .map(Duration::from_millis)

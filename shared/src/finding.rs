@@ -55,14 +55,22 @@ impl Finding {
         let mut resource = arn.resource().split('/');
         let parts = (resource.next()?, resource.next()?, resource.next()?, resource.next()?, resource.next());
         match parts {
-            ("detector", detector, "finding", finding, None) if arn.service() == "guardduty" => Some(AtGuardDuty {
-                detector: detector.to_owned(),
-                finding: finding.to_owned(),
-                region: Region::parse(arn.region()).ok()?,
-            }),
+            ("detector", detector, "finding", finding, None) if arn.service() == "guardduty" && is_hex(detector) => {
+                Some(AtGuardDuty {
+                    detector: detector.to_owned(),
+                    finding: finding.to_owned(),
+                    region: Region::parse(arn.region()).ok()?,
+                    account: AccountId::parse(arn.account()).ok()?,
+                })
+            }
             _ => None,
         }
     }
+}
+
+/// A detector's id becomes part of a request's path: nothing but what GuardDuty makes may.
+fn is_hex(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Where GuardDuty keeps a finding.
@@ -74,6 +82,8 @@ pub struct AtGuardDuty {
     pub finding: String,
     /// The Region of the detector.
     pub region: Region,
+    /// The account of the detector.
+    pub account: AccountId,
 }
 
 /// The feed a finding arrived by.

@@ -203,6 +203,35 @@ impl Partition {
         }
     }
 
+    /// What the hosts of Regional endpoints end with.
+    #[must_use]
+    pub fn dns_suffix(self) -> &'static str {
+        match self {
+            Self::Aws | Self::GovCloud => "amazonaws.com",
+            Self::China => "amazonaws.com.cn",
+        }
+    }
+
+    /// The host of IAM, which is one for a whole partition (CONTAINMENT A24).
+    #[must_use]
+    pub fn iam_host(self) -> &'static str {
+        match self {
+            Self::Aws => "iam.amazonaws.com",
+            Self::China => "iam.cn-north-1.amazonaws.com.cn",
+            Self::GovCloud => "iam.us-gov.amazonaws.com",
+        }
+    }
+
+    /// The Region whose CloudTrail keeps the events of IAM and the other global services (CONTAINMENT A24).
+    #[must_use]
+    pub fn global_region(self) -> &'static str {
+        match self {
+            Self::Aws => "us-east-1",
+            Self::China => "cn-north-1",
+            Self::GovCloud => "us-gov-west-1",
+        }
+    }
+
     /// The host of the AWS console.
     #[must_use]
     pub fn console_host(self) -> &'static str {

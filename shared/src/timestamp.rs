@@ -50,6 +50,12 @@ impl Timestamp {
         Self(instant.replace_millisecond(milliseconds).unwrap_or(instant))
     }
 
+    /// Whole seconds since 1970.
+    #[must_use]
+    pub fn unix(self) -> i64 {
+        self.0.unix_timestamp()
+    }
+
     /// The instant `duration` later, saturating at the end of time.
     #[must_use]
     pub fn plus(self, duration: std::time::Duration) -> Self {

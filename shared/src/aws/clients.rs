@@ -1,70 +1,178 @@
-//! The clients of the function's own account.
+//! The clients: of the function's own account, and of the member accounts it may enter.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_http_client::tls;
+use tokio::sync::Mutex;
 
-use super::CallLog;
+use super::{CallLog, Fault, FaultClass, JsonService};
+use crate::id::{AccountId, Arn};
+use crate::timestamp::Timestamp;
 
 /// Clients, made once per process so that connections stay warm.
-#[cfg(feature = "identity")]
 #[derive(Debug, Clone)]
 pub struct Clients {
-    /// GuardDuty, in the function's Region.
-    pub guardduty: aws_sdk_guardduty::Client,
-    /// IAM.
-    pub iam: aws_sdk_iam::Client,
+    /// The function's own account.
+    pub home: Access,
     /// S3, for the case bucket.
     pub s3: aws_sdk_s3::Client,
-    /// Security Hub, in the function's Region.
-    pub securityhub: aws_sdk_securityhub::Client,
+    /// Security Hub, in the function's Region: the hub that gathers the findings of the member accounts.
+    pub securityhub: JsonService,
     /// SNS.
     pub sns: aws_sdk_sns::Client,
     /// The calls of the present invocation.
     pub calls: CallLog,
+    members: Arc<Members>,
 }
 
+/// What it takes to observe and contain in one account.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// IAM.
+    pub iam: aws_sdk_iam::Client,
+    /// GuardDuty.
+    pub guardduty: JsonService,
+    /// CloudTrail.
+    pub cloudtrail: JsonService,
+}
+
+/// The member accounts that may be entered, each through its own role. An account that is not here is never entered,
+/// whatever a finding says (CONTAINMENT A18).
+#[derive(Debug)]
+struct Members {
+    sts: aws_sdk_sts::Client,
+    config: SdkConfig,
+    calls: CallLog,
+    external_id: Option<String>,
+    roles: BTreeMap<AccountId, Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    role: Arn,
+    /// The session in use. The lock is held while one is made, so that side by side targets make one.
+    session: Mutex<Option<Session>>,
+}
+
+#[derive(Debug)]
+struct Session {
+    access: Access,
+    until: Timestamp,
+}
+
+/// How long before its end a session is made anew: longer than any invocation.
+const RENEWED_BEFORE_END: Duration = Duration::from_mins(5);
+
+/// How the sessions are called in the members' CloudTrail.
+const SESSION_NAME: &str = "tourniquet";
+
 /// Reads credentials, Region and endpoint from the environment. Retries and timeouts are part of the product and so
-/// are written here, not taken from a default that a new SDK may change.
-pub async fn load_config() -> SdkConfig {
+/// are written here, not taken from a default that a new SDK may change. One HTTP client, so that every service shares
+/// what INIT has warmed.
+pub async fn load_config(call_timeout: Duration) -> SdkConfig {
+    let tls = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
     aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(aws_smithy_http_client::Builder::new().tls_provider(tls).build_https())
         // Throttling and lost connections are retried within the call; anything longer is Lambda's to retry.
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(100)))
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(2))
-                .operation_attempt_timeout(Duration::from_secs(5))
-                .operation_timeout(Duration::from_secs(12))
+                .connect_timeout(Duration::from_secs(2).min(call_timeout))
+                .operation_attempt_timeout(call_timeout)
+                .operation_timeout(call_timeout * 12 / 5)
                 .build(),
         )
         .load()
         .await
 }
 
-#[cfg(feature = "identity")]
+impl Access {
+    fn new(config: &SdkConfig, calls: &CallLog) -> Self {
+        let iam = aws_sdk_iam::config::Builder::from(config).interceptor(calls.clone()).build();
+        Self {
+            iam: aws_sdk_iam::Client::from_conf(iam),
+            guardduty: JsonService::new("guardduty", config, calls),
+            cloudtrail: JsonService::new("cloudtrail", config, calls),
+        }
+    }
+}
+
 impl Clients {
-    /// Clients over one configuration, every one of them counted.
+    /// Clients over one configuration, every one of them counted. `members` are the roles that may be assumed, by
+    /// account.
     #[must_use]
-    pub fn new(config: &SdkConfig) -> Self {
+    pub fn new(config: &SdkConfig, members: impl IntoIterator<Item = (AccountId, Arn)>, external_id: Option<String>) -> Self {
         let calls = CallLog::default();
         macro_rules! client {
             ($service:ident) => {
                 $service::Client::from_conf($service::config::Builder::from(config).interceptor(calls.clone()).build())
             };
         }
+        let role = |(account, role)| (account, Member { role, session: Mutex::new(None) });
+        let members = Members {
+            sts: client!(aws_sdk_sts),
+            config: config.clone(),
+            calls: calls.clone(),
+            external_id,
+            roles: members.into_iter().map(role).collect(),
+        };
         Self {
-            guardduty: client!(aws_sdk_guardduty),
-            iam: client!(aws_sdk_iam),
+            home: Access::new(config, &calls),
             s3: client!(aws_sdk_s3),
-            securityhub: client!(aws_sdk_securityhub),
+            securityhub: JsonService::new("securityhub", config, &calls),
             sns: client!(aws_sdk_sns),
+            members: Arc::new(members),
             calls,
+        }
+    }
+
+    /// The clients for `account`: a member's, through its role, or the function's own. Costs one call when the member
+    /// has no session yet, and none after.
+    ///
+    /// # Errors
+    /// When the role cannot be assumed.
+    pub async fn access(&self, account: &AccountId) -> Result<Access, Fault> {
+        match self.members.roles.get(account) {
+            None => Ok(self.home.clone()),
+            Some(member) => self.members.enter(member).await,
         }
     }
 }
 
+impl Members {
+    async fn enter(&self, member: &Member) -> Result<Access, Fault> {
+        let mut session = member.session.lock().await;
+        let now = Timestamp::now();
+        if let Some(open) = session.as_ref().filter(|open| open.until > now.plus(RENEWED_BEFORE_END)) {
+            return Ok(open.access.clone());
+        }
+        let request = self.sts.assume_role().role_arn(member.role.as_str()).role_session_name(SESSION_NAME);
+        let output = request.set_external_id(self.external_id.clone()).send().await?;
+        let credentials = output.credentials.ok_or_else(|| Fault {
+            code: "Unreadable".to_owned(),
+            message: "AssumeRole answered without credentials".to_owned(),
+            class: FaultClass::Retryable,
+        })?;
+        let until = Timestamp::from_unix(credentials.expiration.secs()).unwrap_or(now);
+        let credentials = Credentials::new(
+            credentials.access_key_id,
+            credentials.secret_access_key,
+            Some(credentials.session_token),
+            None,
+            "AssumeRole",
+        );
+        let config = self.config.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+        let access = Access::new(&config, &self.calls);
+        *session = Some(Session { access: access.clone(), until });
+        Ok(access)
+    }
+}
+
 /// An S3 client that is not part of an invocation, for the command line.
-#[cfg(feature = "s3")]
 #[must_use]
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::new(config)

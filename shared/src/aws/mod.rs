@@ -1,13 +1,19 @@
 //! AWS at arm's length: clients, the count of dependent calls, and what a failed call means.
 
 mod calls;
+#[cfg(feature = "identity")]
 mod clients;
 mod fault;
+#[cfg(feature = "json")]
+mod json;
+#[cfg(feature = "identity")]
+mod warm;
 
 pub use calls::CallLog;
 #[cfg(feature = "identity")]
-pub use clients::Clients;
-pub use clients::load_config;
-#[cfg(feature = "s3")]
-pub use clients::s3;
+pub use clients::{Access, Clients, load_config, s3};
 pub use fault::{Fault, FaultClass, is_no_such_entity};
+#[cfg(feature = "json")]
+pub use json::{Call, JsonService};
+#[cfg(feature = "identity")]
+pub use warm::warm_up;

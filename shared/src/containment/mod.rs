@@ -142,6 +142,8 @@ pub enum CannotContain {
     DirectoryUser,
     /// Another account's principal (A18).
     ForeignAccount,
+    /// A member account whose responder role cannot be assumed.
+    NoAccess,
     /// An unsigned request.
     Anonymous,
     /// An AWS service.
@@ -175,6 +177,7 @@ impl CannotContain {
             Self::WebIdentityUser => "web_identity_user",
             Self::DirectoryUser => "directory_user",
             Self::ForeignAccount => "foreign_account",
+            Self::NoAccess => "no_access",
             Self::Anonymous => "anonymous",
             Self::AwsService => "aws_service",
             Self::UnknownUserType => "unknown_user_type",
@@ -222,6 +225,10 @@ impl CannotContain {
             Self::ForeignAccount => {
                 "Deny the principal in the resource policies and trust policies of this account that let it in, and tell the \
                  owner of its account. Nothing in this account can take its credentials away."
+            }
+            Self::NoAccess => {
+                "The responder role of its account could not be assumed. Contain it by hand now. Then deploy infra/member.yaml \
+                 there again, or find out who changed the role: an attacker may have."
             }
             Self::Anonymous => "The requests were unsigned: close the public access of the resource itself.",
             Self::AwsService => {

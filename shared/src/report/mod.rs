@@ -3,5 +3,5 @@
 pub mod answer;
 pub mod links;
 pub mod notification;
-#[cfg(feature = "securityhub")]
+#[cfg(feature = "json")]
 pub mod security_hub;

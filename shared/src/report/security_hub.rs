@@ -1,70 +1,67 @@
 //! The finding's copy in Security Hub: looked up, and noted without waking ourselves up again (CONTAINMENT D5).
 
-use aws_sdk_securityhub::types::{
-    AwsSecurityFinding, AwsSecurityFindingFilters, AwsSecurityFindingIdentifier, NoteUpdate, StringFilter,
-    StringFilterComparison, WorkflowStatus, WorkflowUpdate,
-};
+use serde_json::{Value, json};
 
-use crate::aws::Fault;
+use crate::aws::{Call, Fault, JsonService};
 use crate::event::UPDATED_BY;
 use crate::finding::Finding;
 use crate::id::FindingId;
 use crate::outcome::Status;
 use crate::text::printable;
 
-/// The finding as Security Hub has it, by id and, where given, product.
+/// The finding as Security Hub has it, in the AWS Security Finding Format, by id and, where given, product.
 ///
 /// # Errors
 /// When Security Hub does not answer or is not enabled.
-pub async fn find(
-    client: &aws_sdk_securityhub::Client,
-    id: &FindingId,
-    product: Option<&str>,
-) -> Result<Option<AwsSecurityFinding>, Fault> {
-    let equals = |value: &str| StringFilter::builder().value(value).comparison(StringFilterComparison::Equals).build();
-    let filters = AwsSecurityFindingFilters::builder()
-        .id(equals(id.as_str()))
-        .set_product_arn(product.map(|product| vec![equals(product)]));
-    let output = client.get_findings().filters(filters.build()).max_results(2).send().await?;
+pub async fn find(hub: &JsonService, id: &FindingId, product: Option<&str>) -> Result<Option<Value>, Fault> {
+    let equals = |value: &str| json!([{ "Value": value, "Comparison": "EQUALS" }]);
+    let mut filters = json!({ "Id": equals(id.as_str()) });
+    if let Some(product) = product {
+        filters["ProductArn"] = equals(product);
+    }
+    let call = Call {
+        operation: "GetFindings",
+        method: "POST",
+        path: "/findings".to_owned(),
+        target: None,
+        body: json!({ "Filters": filters, "MaxResults": 2 }),
+    };
+    let mut answer = hub.call(None, call).await?;
+    let found = answer.get_mut("Findings").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
     // Filtered again: what comes back must be what was asked for.
-    Ok(output
-        .findings
-        .unwrap_or_default()
-        .into_iter()
-        .find(|found| found.id() == Some(id.as_str()) && product.is_none_or(|product| found.product_arn() == Some(product))))
+    let is_asked_for =
+        |found: &Value| found["Id"] == *id.as_str() && product.is_none_or(|product| found["ProductArn"] == *product);
+    Ok(found.into_iter().find(is_asked_for))
 }
 
 /// Notes the outcome on the finding and marks it NOTIFIED, unless a person has given it another status.
 ///
 /// Best effort: GuardDuty's copy may not have arrived, Security Hub may be off. The status says so.
-pub async fn note(client: &aws_sdk_securityhub::Client, finding: &Finding, text: &str) -> Status {
+pub async fn note(hub: &JsonService, finding: &Finding, text: &str) -> Status {
     let product = finding.product.as_deref().filter(|product| product.contains("::product/"));
-    let found = match find(client, &finding.id, product).await {
+    let found = match find(hub, &finding.id, product).await {
         Ok(Some(found)) => found,
         Ok(None) => return Status::Skipped("Security Hub has no copy of this finding yet".to_owned()),
         Err(fault) => return Status::Failed(fault.to_string()),
     };
-    let is_new = found.workflow().and_then(|workflow| workflow.status()) == Some(&WorkflowStatus::New);
-    let identifier = AwsSecurityFindingIdentifier::builder()
-        .id(found.id().unwrap_or_default())
-        .product_arn(found.product_arn().unwrap_or_default())
-        .build();
-    let output = client
-        .batch_update_findings()
-        .finding_identifiers(identifier)
-        .note(NoteUpdate::builder().text(text).updated_by(UPDATED_BY).build())
+    let mut body = json!({
+        "FindingIdentifiers": [{ "Id": found["Id"], "ProductArn": found["ProductArn"] }],
+        "Note": { "Text": text, "UpdatedBy": UPDATED_BY },
+    });
+    if found["Workflow"]["Status"] == "NEW" {
         // NOTIFIED, never RESOLVED: contained is not remediated.
-        .set_workflow(is_new.then(|| WorkflowUpdate::builder().status(WorkflowStatus::Notified).build()))
-        .send()
-        .await;
-    match output {
-        Ok(output) => match output.unprocessed_findings().first() {
-            Some(refused) => Status::Failed(printable(
-                &format!("{}: {}", refused.error_code().unwrap_or_default(), refused.error_message().unwrap_or_default()),
-                200,
-            )),
+        body["Workflow"] = json!({ "Status": "NOTIFIED" });
+    }
+    let path = "/findings/batchupdate".to_owned();
+    let call = Call { operation: "BatchUpdateFindings", method: "PATCH", path, target: None, body };
+    match hub.call(None, call).await {
+        Ok(answer) => match answer["UnprocessedFindings"].get(0) {
+            Some(refused) => {
+                let text = |field: &str| refused[field].as_str().unwrap_or_default().to_owned();
+                Status::Failed(printable(&format!("{}: {}", text("ErrorCode"), text("ErrorMessage")), 200))
+            }
             None => Status::Done,
         },
-        Err(error) => Status::Failed(Fault::from(error).to_string()),
+        Err(fault) => Status::Failed(fault.to_string()),
     }
 }

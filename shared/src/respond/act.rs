@@ -23,25 +23,30 @@ pub(super) struct Attempt {
 
 impl Delivery<'_> {
     /// The denies of our own: side by side, and beside the write that remembers the plan.
-    pub(super) async fn cut(&self, cuts: &[Cut]) -> Vec<Attempt> {
-        join_all(cuts.iter().map(|cut| self.attempt(cut.step()))).await
+    pub(super) async fn cut(&self, iam: &aws_sdk_iam::Client, cuts: &[Cut]) -> Vec<Attempt> {
+        join_all(cuts.iter().map(|cut| self.attempt(iam, cut.step()))).await
     }
 
     /// Everything else of a remembered plan, or the part of it that `only` names: stage after stage, the steps of a
     /// stage side by side.
-    pub(super) async fn carry_out(&self, remembered: &Remembered, only: Option<&Plan>) -> Vec<Attempt> {
+    pub(super) async fn carry_out(
+        &self,
+        iam: &aws_sdk_iam::Client,
+        remembered: &Remembered,
+        only: Option<&Plan>,
+    ) -> Vec<Attempt> {
         let is_wanted = |step: &&Step| only.is_none_or(|only| only.steps().any(|wanted| wanted.is_same_change(step)));
         let mut attempts = Vec::new();
         for stage in &remembered.plan().then {
-            attempts.extend(join_all(stage.steps.iter().filter(is_wanted).map(|step| self.attempt(step))).await);
+            attempts.extend(join_all(stage.steps.iter().filter(is_wanted).map(|step| self.attempt(iam, step))).await);
         }
         attempts
     }
 
-    async fn attempt(&self, step: &Step) -> Attempt {
+    pub(super) async fn attempt(&self, iam: &aws_sdk_iam::Client, step: &Step) -> Attempt {
         let started_ms = self.elapsed_ms();
         // Boxed: the futures of nine SDK operations, of which one is polled.
-        let applied = Box::pin(step.apply(&self.function.clients.iam)).await;
+        let applied = Box::pin(step.apply(iam)).await;
         let took_ms = self.elapsed_ms() - started_ms;
         let retryable = applied.as_ref().is_err_and(Fault::is_retryable);
         let (status, request_id, as_done) = match applied {

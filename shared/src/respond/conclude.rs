@@ -66,7 +66,8 @@ impl Delivery<'_> {
         let store = &self.function.store;
         let memory = async { if first { store.append(&work.case.memory).await } else { Ok(()) } };
         let contains = work.decided.contains();
-        let steps = async { if contains { self.carry_out(&remembered, None).await } else { Vec::new() } };
+        let steps =
+            async { if contains { self.carry_out(&work.decided.access.iam, &remembered, None).await } else { Vec::new() } };
         let event = async { if first { store.keep_event(&work.case.case, self.event).await } else { Ok(()) } };
         let (steps, memory, event) = tokio::join!(steps, memory, event);
         attempts.extend(steps);

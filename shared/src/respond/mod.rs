@@ -12,11 +12,11 @@ mod walk;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
 use tracing::{error, info};
 
-use crate::aws::{Clients, load_config};
+use crate::aws::{Clients, load_config, warm_up};
 use crate::case::Actor;
 use crate::case::store::CaseStore;
 use crate::config::{Config, ConfigError};
@@ -53,25 +53,6 @@ enum Handled {
     Ignored(Ignored),
 }
 
-/// Stack for the one thread that works. Security Hub's finding type is a struct of a hundred others, and reading one
-/// without optimisation takes more than the usual 8 MiB; only the pages touched are ever committed.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
-
-/// Runs `main` on one thread with a deep stack: Lambda hands a process one event at a time.
-///
-/// # Errors
-/// What `main` returns, and a thread or runtime that could not be made.
-pub fn on_a_deep_stack<F>(main: F) -> Result<(), Error>
-where
-    F: AsyncFnOnce() -> Result<(), Error> + Send + 'static,
-{
-    let worker = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(main())
-    })?;
-    worker.join().unwrap_or_else(|_| Err("the worker thread panicked".into()))
-}
-
 impl Function {
     /// Reads the settings and makes the clients.
     ///
@@ -79,9 +60,15 @@ impl Function {
     /// When a setting is missing or invalid.
     pub async fn from_env() -> Result<Self, ConfigError> {
         let config = Config::from_env()?;
-        let clients = Clients::new(&load_config().await);
+        let members = config.members()?;
+        let aws = load_config(config.call_timeout).await;
+        let clients = Clients::new(&aws, members, config.external_id.clone());
         let store = CaseStore::new(clients.s3.clone(), config.case_bucket.clone());
         let responder = config.responder()?;
+        if config.warm_up {
+            // What INIT reads is only there to open the connection: each invocation reads the guardrails anew.
+            let (_, ()) = tokio::join!(store.guardrails(), warm_up(&aws));
+        }
         Ok(Self { clients, store, config, responder })
     }
 

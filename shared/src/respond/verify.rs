@@ -32,7 +32,7 @@ impl Delivery<'_> {
     pub(super) async fn verify(&self, work: &mut Work, attempts: &mut Vec<Attempt>, mut etag: Etag) -> Result<Etag, Retry> {
         for round in 1..=ASSERTIONS {
             tokio::time::sleep(self.function.config.verify_after).await;
-            let principal = match principal(&self.function.clients.iam, &work.decided.target).await {
+            let principal = match principal(&work.decided.access.iam, &work.decided.target).await {
                 Ok(principal) => principal,
                 Err(retry) if work.case.attempts < DELIVERIES => {
                     let fault = Fault { code: "NotReadBack".to_owned(), message: retry.cause, class: FaultClass::Retryable };
@@ -73,7 +73,8 @@ impl Delivery<'_> {
             }
             // What the attacker added since is remembered before it is changed, like everything else.
             work.case.plan = work.case.plan.clone().merged(&missing);
-            let (cuts, taken) = tokio::join!(self.cut(&missing.cut), self.function.store.replace(&work.case, &etag));
+            let (cuts, taken) =
+                tokio::join!(self.cut(&work.decided.access.iam, &missing.cut), self.function.store.replace(&work.case, &etag));
             attempts.extend(cuts);
             let remembered = match taken {
                 Ok(Written::Written(remembered)) => remembered,
@@ -81,7 +82,7 @@ impl Delivery<'_> {
                 Err(fault) => return Err(work.failed("asserting again", &fault, attempts)),
             };
             etag = remembered.etag().clone();
-            attempts.extend(self.carry_out(&remembered, Some(&missing)).await);
+            attempts.extend(self.carry_out(&work.decided.access.iam, &remembered, Some(&missing)).await);
             self.record(work, attempts).await?;
         }
         Ok(etag)

@@ -6,7 +6,7 @@ use super::conclude::Work;
 use super::journal::Journal;
 use super::observe::{Wave, observe};
 use super::{Delivery, Handled, in_the_detectors_words};
-use crate::aws::{Fault, FaultClass};
+use crate::aws::{Access, Fault, FaultClass};
 use crate::case::store::{Etag, Written};
 use crate::case::{CaseId, Entry, EntryKind, Lease, Memory, OpenCase, State};
 use crate::containment::identity::{self, Principal};
@@ -29,6 +29,8 @@ pub(super) struct Decided {
     pub(super) memory: Memory,
     /// The key its case is filed under.
     pub(super) key: String,
+    /// The clients for its account.
+    pub(super) access: Access,
 }
 
 impl Decided {
@@ -48,7 +50,7 @@ impl Decided {
 impl Delivery<'_> {
     /// The walk for one target of one finding.
     pub(super) async fn contain(&self, finding: &Finding, target: &Target) -> Result<Handled, Retry> {
-        let Wave { target, key, observed, open_case } = Box::pin(observe(self.function, finding, target)).await?;
+        let Wave { target, key, observed, open_case, access } = Box::pin(observe(self.function, finding, target)).await?;
         let finding = match &observed.source {
             AtSource::Confirmed(confirmed) => in_the_detectors_words(finding, confirmed),
             _ => finding.clone(),
@@ -59,6 +61,7 @@ impl Delivery<'_> {
         }
         let decided = Decided {
             key,
+            access,
             target,
             memory: Memory {
                 finding,
@@ -106,7 +109,8 @@ impl Delivery<'_> {
             outcome: None,
             memory,
         };
-        let (cuts, opened) = tokio::join!(self.cut(&open_case.plan.cut), self.function.store.open(&open_case));
+        let (cuts, opened) =
+            tokio::join!(self.cut(&decided.access.iam, &open_case.plan.cut), self.function.store.open(&open_case));
         match opened {
             Ok(Written::Written(remembered)) => {
                 journal.advance(&open_case.memory);
@@ -234,7 +238,7 @@ impl Delivery<'_> {
             ..case
         };
         let cuts: &[_] = if decided.contains() { &case.plan.cut } else { &[] };
-        let (cuts, taken) = tokio::join!(self.cut(cuts), self.function.store.replace(&case, &etag));
+        let (cuts, taken) = tokio::join!(self.cut(&decided.access.iam, cuts), self.function.store.replace(&case, &etag));
         let remembered = match taken {
             Ok(Written::Written(remembered)) => remembered,
             Ok(Written::Lost) => {
@@ -293,7 +297,8 @@ impl Delivery<'_> {
             memory,
             ..case
         };
-        let (cuts, taken) = tokio::join!(self.cut(&case.plan.cut), self.function.store.replace(&case, &etag));
+        let (cuts, taken) =
+            tokio::join!(self.cut(&decided.access.iam, &case.plan.cut), self.function.store.replace(&case, &etag));
         match taken {
             Ok(Written::Written(remembered)) => {
                 journal.advance(&case.memory);

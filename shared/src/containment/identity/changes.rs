@@ -37,7 +37,7 @@ pub fn missing(plan: &Plan, principal: &Principal, partition: Partition, now: Ti
             });
             Plan { cut: cut.collect(), then: Vec::new() }
         }
-        Principal::Role(_) | Principal::Absent | Principal::NotLooked => Plan::default(),
+        Principal::Role(_) | Principal::Absent | Principal::NotLooked | Principal::Unreachable { .. } => Plan::default(),
     }
 }
 

@@ -119,6 +119,9 @@ fn out_of_reach(finding: &Finding, target: &Target, principal: &Principal, respo
     if responder.is_foreign(finding) {
         return Some(CannotContain::ForeignAccount);
     }
+    if matches!(principal, Principal::Unreachable { .. }) {
+        return Some(CannotContain::NoAccess);
+    }
     match (target, principal) {
         (Target::Root { .. }, _) => Some(CannotContain::Root),
         (Target::Elsewhere(elsewhere), _) => Some(elsewhere_reason(elsewhere.sort)),
@@ -172,7 +175,7 @@ fn subject<'a>(finding: &'a Finding, target: &Target, principal: &'a Principal) 
     let (arn, unique_id, tags) = match principal {
         Principal::User(user) => (Some(&user.arn), Some(&user.unique_id), &user.tags),
         Principal::Role(role) => (Some(&role.arn), Some(&role.unique_id), &role.tags),
-        Principal::Absent | Principal::NotLooked => (None, None, &NO_TAGS),
+        Principal::Absent | Principal::NotLooked | Principal::Unreachable { .. } => (None, None, &NO_TAGS),
     };
     Subject { kind: target.kind(), account: &finding.account, arn, unique_id, tags }
 }

@@ -44,6 +44,11 @@ pub enum Principal {
     Absent,
     /// There is nothing in IAM to look at for this target.
     NotLooked,
+    /// Its account could not be entered; why not.
+    Unreachable {
+        /// What AWS said to the attempt to assume the responder role.
+        reason: String,
+    },
 }
 
 impl Principal {
@@ -53,7 +58,7 @@ impl Principal {
         match self {
             Self::User(user) => Some(&user.unique_id),
             Self::Role(role) => Some(&role.unique_id),
-            Self::Absent | Self::NotLooked => None,
+            Self::Absent | Self::NotLooked | Self::Unreachable { .. } => None,
         }
     }
 
@@ -63,7 +68,7 @@ impl Principal {
         match self {
             Self::User(user) => &user.unread,
             Self::Role(role) => &role.unread,
-            Self::Absent | Self::NotLooked => &[],
+            Self::Absent | Self::NotLooked | Self::Unreachable { .. } => &[],
         }
     }
 }
