@@ -8,13 +8,17 @@
 //! Nothing here fails: what is not a finding to act on is *ignored*, with a reason.
 
 mod asff;
+mod cloudtrail;
 mod envelope;
 mod guardduty;
 mod health;
+mod issuer;
 mod json;
 mod ocsf;
 mod principal;
+mod sequence;
 
+pub use cloudtrail::{MfaEnabled, issuer_of, mfa_enabled_by};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
