@@ -10,7 +10,7 @@ from lab.template import Resolver, intrinsics_in, load
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "infra" / "template.yaml"
 ACCOUNT, REGION = "111122223333", "eu-west-1"
-RULES = {"FindingFired", "RootCredentialUsed", "FindingImported", "FindingImportedV2", "ExposedKey"}
+RULES = {"FindingFired", "RootCredentialUsed", "FindingImported", "FindingImportedV2", "ExposedKey", "PrincipalExposed", "BucketPolicyChanged"}
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,7 @@ fn explain_target(
 /// What the detector would say: that it has the finding, where it is one this version can ask about.
 fn at_source(finding: &Finding) -> AtSource {
     match finding.source {
-        Source::SecurityHubV2 if finding.at_guardduty().is_none() => {
+        Source::SecurityHubV2 | Source::AccessAnalyzer | Source::Macie if finding.at_guardduty().is_none() => {
             AtSource::Unconfirmed { reason: "no finding this version can look up".to_owned(), retryable: false }
         }
         _ => AtSource::NotKept,

@@ -1,10 +1,11 @@
 //! Security Hub findings in the AWS Security Finding Format: imported, or chosen by a person with a custom action.
 
+use super::issuer::issuer;
 use super::json::{Json, missing};
-use super::principal::{Claim, add_principal};
+use super::principal::{Claim, Named, add_principal, assumed_roles};
 use super::{IgnoredReason, Parsed, Trigger, UPDATED_BY};
-use crate::finding::{Elsewhere, ElsewhereSort, Finding, Source, Target};
-use crate::id::{AccountId, Arn, FindingId, Region};
+use crate::finding::{Finding, Source, Target};
+use crate::id::{AccessKeyId, AccountId, Arn, FindingId, Partition, Region};
 use crate::text::printable;
 
 pub(super) fn parse(finding: Json<'_>, trigger: &Trigger) -> Parsed {
@@ -27,17 +28,22 @@ fn read(finding: Json<'_>, trigger: &Trigger) -> Result<Finding, Parsed> {
     let created = finding.time("createdAt");
     let first_seen = finding.time("firstObservedAt").or(created).ok_or_else(|| missing("CreatedAt"))?;
     let account = finding.require("awsAccountId", AccountId::parse)?;
+    let region = region(finding, &product)?;
+    if !is_the_accounts_own(&product, &account, &region) {
+        let detail = format!("`ProductArn` {product} is not of account {account} and {region}");
+        return Err(Parsed::ignored(IgnoredReason::IncompleteFinding, detail));
+    }
     Ok(Finding {
         id: finding.require("id", FindingId::parse)?,
         severity: severity(finding, from_guardduty).ok_or_else(|| missing("Severity"))?,
-        region: region(finding, &product)?,
         source: Source::SecurityHub,
         product: Some(printable(&product, 256)),
         title: printable(&finding.text("title").unwrap_or_default(), 200),
         first_seen,
         last_seen: finding.time("lastObservedAt").unwrap_or(first_seen),
-        targets: targets(finding, &account),
-        assumed_roles: Vec::new(),
+        targets: targets(finding, &account, Partition::of_region(&region)),
+        region,
+        assumed_roles: finding.at("action.awsApiCallAction").filter(|_| from_guardduty).map(assumed_roles).unwrap_or_default(),
         trigger: trigger.clone(),
         finding_type: printable(&finding_type, 128),
         account,
@@ -69,6 +75,15 @@ fn settled(finding: Json<'_>, finding_type: &str) -> Result<(), Parsed> {
 /// Whether a product ARN is GuardDuty's own (`arn:aws:securityhub:R::product/aws/guardduty`).
 pub(super) fn is_guardduty(product: &str) -> bool {
     product.starts_with("arn:") && product.ends_with("::product/aws/guardduty")
+}
+
+/// Whether a finding of an account's own product (`arn:aws:securityhub:R:ACCT:product/ACCT/default`) is about that
+/// account and Region: an account may import findings about itself only (CONTAINMENT H1). Other products belong to
+/// AWS or to a vendor, who import for everybody; whom to believe of those, the guardrails say.
+fn is_the_accounts_own(product: &str, account: &AccountId, region: &Region) -> bool {
+    let Ok(arn) = Arn::parse(product) else { return true };
+    let Some(owner) = arn.resource().split('/').nth(1).filter(|company| AccountId::parse(company).is_ok()) else { return true };
+    owner == account.as_str() && arn.account() == account.as_str() && arn.region() == region.as_str()
 }
 
 /// The detector's type. Security Hub files GuardDuty's under a taxonomy and writes its slash as a dash:
@@ -110,22 +125,27 @@ fn region(finding: Json<'_>, product: &str) -> Result<Region, Parsed> {
 
 /// Every resource that can be contained. Where the finding tells actors from targets, the actors are the accused:
 /// the role a decoy finding calls its target is the bait.
-fn targets(finding: Json<'_>, account: &AccountId) -> Vec<Target> {
+fn targets(finding: Json<'_>, account: &AccountId, partition: Partition) -> Vec<Target> {
     let is_actor = |resource: &Json<'_>| resource.text("resourceRole").is_some_and(|role| role == "Actor");
     let some_actor = finding.each("resources").any(|resource| is_actor(&resource));
     let mut targets = Vec::new();
     for resource in finding.each("resources").filter(|resource| !some_actor || is_actor(resource)) {
-        add_principal(&mut targets, target(resource, account));
+        add_principal(&mut targets, target(resource, account, partition));
     }
     targets
 }
 
-fn target(resource: Json<'_>, account: &AccountId) -> Target {
+fn target(resource: Json<'_>, account: &AccountId, partition: Partition) -> Target {
     let resource_type = resource.text("type").unwrap_or_default();
+    let id = || resource.text("id").unwrap_or_default();
     match resource_type.as_str() {
         "AwsIamAccessKey" => access_key(resource, account),
-        "AwsIamUser" => named_by_arn(resource, "user/", "IAMUser", "details.awsIamUser.userId", account),
-        "AwsIamRole" => named_by_arn(resource, "role/", "Role", "details.awsIamRole.roleId", account),
+        "AwsIamUser" => {
+            Named { arn: id(), unique_id: resource.text("details.awsIamUser.userId") }.user(account, partition)
+        }
+        "AwsIamRole" => {
+            Named { arn: id(), unique_id: resource.text("details.awsIamRole.roleId") }.role(account, partition)
+        }
         _ => Target::Resource { resource_type: printable(&resource_type, 40) },
     }
 }
@@ -135,37 +155,16 @@ fn access_key(resource: Json<'_>, account: &AccountId) -> Target {
     let text = |path: &str| details.and_then(|details| details.text(path));
     // `AWS::IAM::AccessKey:AKIA…` in GuardDuty's copies, the bare id in others.
     let key = || resource.text("id").and_then(|id| id.rsplit(':').next().map(str::to_owned));
+    let access_key_id = text("accessKeyId").or_else(key);
+    let session_key = access_key_id.as_deref().and_then(|id| AccessKeyId::parse(id).ok());
     Claim {
         user_type: text("principalType"),
         user_name: text("principalName").or_else(|| text("userName")),
         principal_id: text("principalId"),
-        key: text("accessKeyId").or_else(key),
+        key: access_key_id,
         instance: None,
         remote_account: text("accountId").filter(|own| own != account.as_str()),
-    }
-    .target()
-}
-
-/// A user or role resource: its ARN names it, its details hold the unique id.
-fn named_by_arn(resource: Json<'_>, prefix: &str, user_type: &str, id_path: &str, account: &AccountId) -> Target {
-    let arn = resource.text("id").and_then(|id| Arn::parse(&id).ok());
-    let name = arn
-        .as_ref()
-        .filter(|arn| arn.service() == "iam" && arn.resource().starts_with(prefix))
-        .and_then(|arn| arn.resource().rsplit('/').next());
-    let Some(name) = name else {
-        return Target::Elsewhere(Elsewhere {
-            sort: ElsewhereSort::Unnamed,
-            label: printable(&resource.text("id").unwrap_or_default(), 80),
-            key: None,
-        });
-    };
-    Claim {
-        user_type: Some(user_type.to_owned()),
-        user_name: Some(name.to_owned()),
-        principal_id: resource.text(id_path),
-        remote_account: arn.as_ref().map(|arn| arn.account().to_owned()).filter(|own| own != account.as_str()),
-        ..Claim::default()
+        issuer: details.and_then(|details| issuer(details.at("sessionContext.sessionIssuer")?, session_key, account)),
     }
     .target()
 }

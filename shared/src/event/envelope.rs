@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::json::Json;
-use super::{IgnoredReason, Parsed, asff, guardduty, health, ocsf};
+use super::{IgnoredReason, Parsed, access_analyzer, asff, guardduty, health, macie, ocsf};
 use crate::finding::Trigger;
 
 /// Every finding of the event.
@@ -30,6 +30,10 @@ pub(super) fn parse(event: &Value) -> Vec<Parsed> {
         ("aws.securityhub", "Security Hub Insight Results") => {
             vec![Parsed::ignored(IgnoredReason::NoFindings, "insight results carry no findings")]
         }
+        ("aws.access-analyzer", "Access Analyzer Finding" | "Unused Access Finding for IAM entities" | "Internal Access Finding") => {
+            vec![access_analyzer::parse(detail, event, &detail_type)]
+        }
+        ("aws.macie", "Macie Finding") => vec![macie::parse(detail)],
         ("aws.health", "AWS Health Event") => health::parse(detail, event),
         _ => vec![Parsed::ignored(IgnoredReason::UnknownEnvelope, format!("{source} `{detail_type}`"))],
     }

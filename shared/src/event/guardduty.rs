@@ -6,9 +6,10 @@
 use serde_json::Value;
 
 use super::json::{Json, missing};
-use super::principal::{Claim, add_principal};
+use super::principal::{Claim, assumed_roles};
+use super::sequence::attack_sequence;
 use super::{IgnoredReason, Parsed, Trigger};
-use crate::finding::{Elsewhere, ElsewhereSort, Finding, Source, Target};
+use crate::finding::{Finding, Source, Target};
 use crate::id::{AccountId, FindingId, Region};
 use crate::text::printable;
 
@@ -31,20 +32,21 @@ fn read(finding: Json<'_>, trigger: &Trigger) -> Result<Finding, Parsed> {
     }
     let created = finding.time("createdAt");
     let first_seen = finding.time("service.eventFirstSeen").or(created).ok_or_else(|| missing("service.eventFirstSeen"))?;
+    let account = finding.require("accountId", AccountId::parse)?;
     Ok(Finding {
         id: finding.require("arn", FindingId::parse)?,
         severity: finding.number("severity").ok_or_else(|| missing("severity"))?,
-        account: finding.require("accountId", AccountId::parse)?,
         region: finding.require("region", Region::parse)?,
         source: Source::GuardDuty,
         product: None,
         title,
         first_seen,
         last_seen: finding.time("service.eventLastSeen").unwrap_or(first_seen),
-        targets: targets(finding)?,
-        assumed_roles: Vec::new(),
+        targets: targets(finding, &account)?,
+        assumed_roles: finding.at("service.action.awsApiCallAction").map(assumed_roles).unwrap_or_default(),
         trigger: trigger.clone(),
         finding_type: printable(&finding_type, 128),
+        account,
     })
 }
 
@@ -60,7 +62,7 @@ fn is_sample(finding: Json<'_>) -> bool {
         || finding.text("title").is_some_and(|title| title.starts_with("[SAMPLE]"))
 }
 
-fn targets(finding: Json<'_>) -> Result<Vec<Target>, Parsed> {
+fn targets(finding: Json<'_>, account: &AccountId) -> Result<Vec<Target>, Parsed> {
     let resource = finding.at("resource").ok_or_else(|| missing("resource"))?;
     let resource_type = resource.text("resourceType").ok_or_else(|| missing("resource.resourceType"))?;
     Ok(match resource_type.as_str() {
@@ -69,7 +71,7 @@ fn targets(finding: Json<'_>) -> Result<Vec<Target>, Parsed> {
         "S3Bucket" if resource.at("accessKeyDetails").is_some() => {
             vec![principal(finding, resource), Target::Resource { resource_type }]
         }
-        "AttackSequence" => attack_sequence(finding),
+        "AttackSequence" => attack_sequence(finding, account),
         _ => vec![Target::Resource { resource_type: printable(&resource_type, 40) }],
     })
 }
@@ -92,36 +94,7 @@ fn principal(finding: Json<'_>, resource: Json<'_>) -> Target {
         instance,
         remote_account: of_caller("service.action.awsApiCallAction.remoteAccountDetails.accountId")
             .filter(|account| Some(account) != own_account.as_ref()),
+        issuer: None,
     }
     .target()
-}
-
-/// The actors of an attack sequence. One principal is a target; several are for a person to choose from.
-fn attack_sequence(finding: Json<'_>) -> Vec<Target> {
-    let mut targets: Vec<Target> = Vec::new();
-    for actor in finding.each("service.detection.sequence.actors").filter(|actor| actor.at("user").is_some()) {
-        let target = Claim {
-            user_type: actor.text("user.type"),
-            user_name: actor.text("user.name"),
-            principal_id: actor.text("user.uid"),
-            key: actor.text("user.credentialUid"),
-            instance: None,
-            // `user.account` is where the activity happened, not whose the user is; the unique id tells.
-            remote_account: None,
-        }
-        .target();
-        // One principal may act with several credentials.
-        add_principal(&mut targets, target);
-    }
-    match targets.len() {
-        0 => vec![Target::Elsewhere(Elsewhere {
-            sort: ElsewhereSort::Unnamed,
-            label: "attack sequence without an actor".to_owned(),
-            key: None,
-        })],
-        1 => targets,
-        count => {
-            vec![Target::Elsewhere(Elsewhere { sort: ElsewhereSort::SeveralActors, label: format!("{count} actors"), key: None })]
-        }
-    }
 }

@@ -131,6 +131,7 @@ fn target(resource: Json<'_>, finding: Json<'_>, account: &AccountId) -> Target 
         key: resource.text("data.access_key_id").or_else(|| Some(uid.rsplit(':').next()?.to_owned())),
         instance: None,
         remote_account: owner,
+        issuer: None,
     }
     .target()
 }

@@ -1,7 +1,8 @@
 //! From the words a detector uses for a principal to a target (CONTAINMENT A8, A9).
 
+use super::json::Json;
 use crate::finding::{Elsewhere, ElsewhereSort, RoleSession, Target, User};
-use crate::id::{AccessKeyId, InstanceId, PrincipalName, SessionName, UniqueId};
+use crate::id::{AccessKeyId, AccountId, Arn, InstanceId, Partition, PrincipalName, SessionName, UniqueId};
 use crate::text::printable;
 
 /// A principal in the detector's words.
@@ -19,6 +20,8 @@ pub(super) struct Claim {
     pub(super) instance: Option<String>,
     /// The caller's account, where it is not the finding's.
     pub(super) remote_account: Option<String>,
+    /// Who asked for the session, where the detector says and is sure: the target then, in place of the session.
+    pub(super) issuer: Option<Target>,
 }
 
 /// Adds a target, unless the same principal is there already; then the two mentions become one that says all that
@@ -50,7 +53,7 @@ fn merge(known: &mut Target, other: Target) {
     }
 }
 
-fn same_principal(known: &Target, other: &Target) -> bool {
+pub(super) fn same_principal(known: &Target, other: &Target) -> bool {
     match (known, other) {
         (Target::User(known), Target::User(other)) => {
             same_name(&known.name, &other.name) && agree(known.unique_id.as_ref(), other.unique_id.as_ref())
@@ -78,6 +81,62 @@ fn agree<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
     one.is_none() || other.is_none() || one == other
 }
 
+/// A user or role that is named by its ARN; its unique id may stand beside it.
+pub(super) struct Named {
+    /// The ARN, as the detector writes it.
+    pub(super) arn: String,
+    /// `AIDA…` or `AROA…`, where the detector gives it.
+    pub(super) unique_id: Option<String>,
+}
+
+impl Named {
+    pub(super) fn user(self, account: &AccountId, partition: Partition) -> Target {
+        self.target("user/", "IAMUser", account, partition)
+    }
+
+    pub(super) fn role(self, account: &AccountId, partition: Partition) -> Target {
+        self.target("role/", "Role", account, partition)
+    }
+
+    /// The account of the ARN must be the finding's, and so must its partition: a finding is believed about its own
+    /// account only (CONTAINMENT H1).
+    fn target(self, prefix: &str, user_type: &str, account: &AccountId, partition: Partition) -> Target {
+        let arn = Arn::parse(&self.arn).ok().filter(|arn| arn.service() == "iam" && arn.resource().starts_with(prefix));
+        let Some(arn) = arn else {
+            let label = printable(&self.arn, 80);
+            return Target::Elsewhere(Elsewhere { sort: ElsewhereSort::Unnamed, label, key: None });
+        };
+        let own = arn.account() == account.as_str() && arn.partition() == partition;
+        Claim {
+            user_type: Some(user_type.to_owned()),
+            user_name: arn.resource().rsplit('/').next().map(str::to_owned),
+            principal_id: self.unique_id,
+            remote_account: (!own).then(|| arn.account().to_owned()),
+            ..Claim::default()
+        }
+        .target()
+    }
+}
+
+/// The roles an `awsApiCallAction` says were assumed. Only a call that went through counts.
+pub(super) fn assumed_roles(call: Json<'_>) -> Vec<Arn> {
+    let is_assumption = call.text("api").is_some_and(|api| api.starts_with("AssumeRole"));
+    if !is_assumption || call.text("errorCode").is_some() {
+        return Vec::new();
+    }
+    // A map from resource type to ARN, of which only the ARNs say for sure what they are.
+    let affected = call.at("affectedResources").and_then(|map| map.0.as_object());
+    let mut roles: Vec<Arn> = affected
+        .into_iter()
+        .flat_map(|map| map.values())
+        .filter_map(|arn| Arn::parse(arn.as_str()?).ok())
+        .filter(|arn| arn.service() == "iam" && arn.resource().starts_with("role/"))
+        .collect();
+    roles.sort();
+    roles.dedup();
+    roles
+}
+
 impl Claim {
     /// The target accused. A type not known here is never guessed at.
     pub(super) fn target(self) -> Target {
@@ -90,7 +149,11 @@ impl Claim {
             "assumedrole" | "role" | "iamrole" => self.role_session(),
             // An IAM user may also be called "Root": only the type decides (CONTAINMENT A8).
             "root" => Target::Root { key: self.key() },
-            "federateduser" => self.elsewhere(ElsewhereSort::FederatedUser, None),
+            // Its name is the issuer's choice, never an IAM user's (CONTAINMENT A8).
+            "federateduser" => match self.issuer {
+                Some(issuer) => issuer,
+                None => self.elsewhere(ElsewhereSort::FederatedUser, None),
+            },
             "samluser" => self.elsewhere(ElsewhereSort::SamlUser, None),
             "webidentityuser" => self.elsewhere(ElsewhereSort::WebIdentityUser, None),
             "awsaccount" if self.is_anonymous() => self.elsewhere(ElsewhereSort::Anonymous, None),

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use tourniquet::containment::identity::{ObservedRole, ObservedUser, Principal, decide};
+use tourniquet::containment::identity::{AccessKey, ObservedRole, ObservedUser, Principal, decide};
 use tourniquet::containment::{AtSource, Verdict};
 use tourniquet::event::{IgnoredReason, Parsed, parse};
-use tourniquet::finding::{Finding, RoleSession, Target, User};
+use tourniquet::finding::{Finding, RoleSession, Source, Target, User};
 use tourniquet::guardrails::Guardrails;
 use tourniquet::id::Arn;
 
-use crate::support::{now, observed, responder, role, sample, samples, shipped_text, unique_id, user};
+use crate::support::{now, observed, repository, responder, role, sample, samples, shipped_text, unique_id, user};
 
 fn summary(parsed: &Parsed) -> String {
     let mut text = String::new();
@@ -20,6 +20,9 @@ fn summary(parsed: &Parsed) -> String {
             writeln!(text, "    {id}").expect("a String");
             for target in &finding.targets {
                 writeln!(text, "    {target:?}").expect("a String");
+            }
+            for role in &finding.assumed_roles {
+                writeln!(text, "    assumed {role}").expect("a String");
             }
         }
         Parsed::Ignored(ignored) => {
@@ -54,7 +57,13 @@ fn as_accused(target: &Target, name: &str) -> Principal {
             Principal::Role(Box::new(ObservedRole { name: role_name.clone(), arn, unique_id: id.clone(), ..role() }))
         }
         // Named by its key alone: `svc-build`, whose key that is.
+        Target::User(User { key: Some(key), .. }) => {
+            let keys = vec![AccessKey { id: key.clone(), active: true, created: None }];
+            Principal::User(Box::new(ObservedUser { keys, ..user() }))
+        }
         Target::User(_) => Principal::User(Box::new(user())),
+        // Named by its ARN alone.
+        Target::RoleSession(_) => Principal::Role(Box::new(role())),
         _ => Principal::NotLooked,
     }
 }
@@ -70,6 +79,10 @@ fn outcome(name: &str, finding: &Finding, target: &Target) -> String {
     };
     let mut observed = observed(as_accused(&target, name));
     observed.guardrails = Ok(guardrails);
+    if matches!(finding.source, Source::AccessAnalyzer | Source::Macie) {
+        // Neither can be asked.
+        observed.source = AtSource::Unconfirmed { reason: "no finding this version can look up".to_owned(), retryable: false };
+    }
     let decision = decide(finding, &target, &observed, &responder(), now());
     match decision.verdict {
         Verdict::Contain => "contain".to_owned(),
@@ -98,6 +111,18 @@ fn every_sample_event_leads_to_its_verdict_under_the_shipped_guardrails() {
         }
     }
     insta::assert_snapshot!("where_each_sample_leads", page);
+}
+
+#[test]
+fn every_sample_event_is_listed_in_the_readme_once() {
+    let readme = std::fs::read_to_string(repository().join("events/README.md")).expect("the readme");
+    // The first column names the events; `a`, `b` share a row where they differ in the feed only.
+    let cells = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+    let mut listed: Vec<&str> = cells.flat_map(|cell| cell.split('`').step_by(2)).collect();
+    listed.retain(|name| !name.trim().is_empty() && *name != " †, " && *name != " †");
+    listed.sort_unstable();
+    let known: Vec<&str> = samples().iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(listed, known);
 }
 
 #[test]
