@@ -62,6 +62,14 @@ def test_iam_events_are_in_one_region_and_others_in_their_own(lab):
     assert look_up(lab, "AccessKeyId", key, "ap-southeast-2") == []
 
 
+def test_other_partitions_have_a_region_of_their_own_for_iam(lab):
+    user = seed.user(lab)
+    for partition, home in {"cn-northwest-1": "cn-north-1", "us-gov-east-1": "us-gov-west-1"}.items():
+        lab.client("iam", user.key, region=partition).list_users()
+        (event,) = look_up(lab, "AccessKeyId", user.key["AccessKeyId"], home)
+        assert (event["EventName"], json.loads(event["CloudTrailEvent"])["awsRegion"]) == ("ListUsers", home)
+
+
 def test_a_refused_call_is_an_event_with_an_error(lab):
     user = seed.user(lab, policy=policies.document(policies.allow("iam:AttachUserPolicy")))
     iam, key = lab.client("iam", user.key), user.key["AccessKeyId"]

@@ -205,8 +205,11 @@ def _is_data_event(operation):
 
 
 def _region_of(operation):
-    """IAM is global: its events are in one Region, whatever the caller's."""
-    return "us-east-1" if operation.service == "iam" else operation.region
+    """IAM is global in each partition: its events are in one Region, whatever the caller's."""
+    if operation.service != "iam":
+        return operation.region
+    homes = {"cn": "cn-north-1", "us-gov": "us-gov-west-1"}
+    return next((home for start, home in homes.items() if operation.region.startswith(f"{start}-")), "us-east-1")
 
 
 # --- who -------------------------------------------------------------------------------------------
@@ -217,7 +220,8 @@ def identity_of(principal, access_key, account):
     base = {"principalId": principal.user_id, "arn": principal.arn, "accountId": principal.account}
     base["accessKeyId"] = access_key
     if principal.kind == "admin":
-        return {"type": "Root", **base, "principalId": account, "arn": f"arn:aws:iam::{account}:root", "accountId": account}
+        root = f"arn:aws:iam::{account}:root"
+        return {"type": "Root", **base, "principalId": account, "arn": root, "accountId": account}
     session, entity = principal.session, principal.entity
     if session is None:
         return {"type": "IAMUser", **base, "userName": entity.name}
