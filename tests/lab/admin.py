@@ -10,6 +10,7 @@ import re
 from urllib.parse import parse_qsl, unquote
 
 from .plugin.conditions import parse_instant
+from .plugin.dates import set_dates
 from .plugin.errors import AwsError
 from .plugin.principals import find_role, iam_of
 from .plugin.services.events import seed_finding
@@ -143,11 +144,29 @@ def _set_ids(lab, body, _):
     return {"id": role.id}
 
 
+def _set_dates(lab, body, _):
+    """When something of a user or role was made, enabled or used."""
+    account, at = body.pop("account", lab.world.account), parse_instant(str(body.pop("at")))
+    return {"dated": set_dates(account, at=at, **body)}
+
+
+def _seed_event(lab, body, _):
+    """An event in CloudTrail's history that no call of this lab made."""
+    account, region = body.get("account") or lab.world.account, body.get("region") or lab.world.region
+    return {"id": lab.trail.seed(account, region, body["event"])}
+
+
+def _limit_lookups(lab, body, _):
+    lab.trail.limit(body.get("requests"), body.get("seconds", 1.0))
+    return {}
+
+
 def _sign_in(lab, body, _):
     """Console sign-in: a session of the user, refused without a login profile."""
     user = iam_of(body["account"]).users.get(body["user"])
     if user is None or not user.password or user.password != body["password"]:
         raise AwsError("AuthenticationFailed", "Your authentication information is incorrect. Please try again.", 401)
+    user.password_last_used = now()
     session = lab.sessions.mint("console", body["account"], user.name, user.id, now(), 43200, mfa=bool(body.get("mfa")))
     return _handed_over(session)
 
@@ -180,4 +199,7 @@ _ROUTES = {
     "POST /sessions": _mint,
     "POST /signin": _sign_in,
     "POST /ids": _set_ids,
+    "POST /dates": _set_dates,
+    "POST /cloudtrail": _seed_event,
+    "POST /cloudtrail/limit": _limit_lookups,
 }

@@ -245,6 +245,23 @@ class Lab:
         """Make a user's or role's unique id, or a user's key id, the one an event names."""
         return self._ask("POST", "/lab/ids", {"account": self.account, **body})["id"]
 
+    def set_date(self, what, at, **body):
+        """When something of a `user` or `role` was made, enabled or used (see `plugin/dates.py`).
+
+        `at` is a datetime or text; `id` picks one of several, `service` and `region` belong to a use.
+        """
+        body = {"account": self.account, "what": what, "at": at if isinstance(at, str) else at.isoformat(), **body}
+        return self._ask("POST", "/lab/dates", body)["dated"]
+
+    def seed_trail(self, event, account=None, region="us-east-1"):
+        """A CloudTrail record (what `CloudTrailEvent` holds) of a call this lab has not seen; its event id."""
+        body = {"account": account or self.account, "region": region, "event": event}
+        return self._ask("POST", "/lab/cloudtrail", body)["id"]
+
+    def limit_lookups(self, requests=None, seconds=1.0):
+        """Refuse more LookupEvents than this in that time, per account and Region; None lifts the limit."""
+        return self._ask("POST", "/lab/cloudtrail/limit", {"requests": requests, "seconds": seconds})
+
     def seed_finding(self, finding, account=None, region=None):
         """A GuardDuty finding at its source."""
         body = {"account": account or self.account, "region": region or self.region, "finding": finding}

@@ -16,7 +16,10 @@ PRIVATE_NAMES = {
     "moto.core.serialize": ("get_serializer_class",),
     "moto.core.utils": ("get_service_model",),
     "moto.moto_server.werkzeug_app": ("DomainDispatcherApplication", "create_backend_app"),
-    "moto.iam.models": ("iam_backends", "AccessKeyLastUsed", "User.__init__", "Role", "IAMBackend.get_groups_for_user"),
+    "moto.iam.models": (
+        "iam_backends", "AccessKeyLastUsed", "User.__init__", "Group.__init__", "Role.permissions_boundary",
+        "IAMBackend.get_groups_for_user", "IAMBackend.deactivate_mfa_device",
+    ),
     "moto.events.models": ("events_backends", "Rule", "EventPattern.get_pattern"),
     "moto.guardduty.models": ("guardduty_backends",),
     "moto.kms.models": ("kms_backends", "KmsBackend.get_key_id_from_alias"),
@@ -24,8 +27,9 @@ PRIVATE_NAMES = {
     "moto.s3.models": ("s3_backends",),
     "moto.sns.models": ("sns_backends", "SNSBackend.publish"),
     "moto.sqs.models": ("sqs_backends", "SQSBackend.send_message"),
+    "botocore.parsers": ("create_parser",),
     "botocore.auth": ("SigV4Auth._normalize_url_path", "SigV4Auth.canonical_query_string", "S3SigV4Auth"),
-}
+}  # fmt: skip
 
 
 class WrongMoto(SystemExit):

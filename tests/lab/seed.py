@@ -73,9 +73,20 @@ def user(lab, name=None, path="/", keys=1, policy=policies.ADMINISTRATOR, everyt
     return victim
 
 
-def console_login(lab, victim):
+def new_key(lab, victim, at=None, by=None):
+    """One more access key, made at some time, by the admin or with somebody's credentials."""
+    key = lab.client("iam", by).create_access_key(UserName=victim.name)["AccessKey"]
+    victim.keys.append(key)
+    if at:
+        lab.set_date("access_key", at, user=victim.name, id=key["AccessKeyId"])
+    return key
+
+
+def console_login(lab, victim, at=None, by=None):
     victim.password = secrets.token_urlsafe(16)
-    lab.client("iam").create_login_profile(UserName=victim.name, Password=victim.password)
+    lab.client("iam", by).create_login_profile(UserName=victim.name, Password=victim.password)
+    if at:
+        lab.set_date("login_profile", at, user=victim.name)
 
 
 def service_credentials(lab, victim):
@@ -105,9 +116,10 @@ def _certificate(key, name):
     return built.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def mfa_device(lab, victim):
-    iam = lab.client("iam")
-    device = iam.create_virtual_mfa_device(VirtualMFADeviceName=victim.name)["VirtualMFADevice"]
+def mfa_device(lab, victim, at=None, by=None):
+    """A virtual MFA device, enabled at some time, by the admin or with somebody's credentials; its serial number."""
+    iam = lab.client("iam", by)
+    device = iam.create_virtual_mfa_device(VirtualMFADeviceName=unique(victim.name))["VirtualMFADevice"]
     victim.mfa_serial = device["SerialNumber"]
     iam.enable_mfa_device(
         UserName=victim.name,
@@ -115,6 +127,9 @@ def mfa_device(lab, victim):
         AuthenticationCode1="123456",
         AuthenticationCode2="654321",
     )
+    if at:
+        lab.set_date("mfa_device", at, user=victim.name, id=victim.mfa_serial)
+    return victim.mfa_serial
 
 
 def role(lab, name=None, path="/", trust=None, policy=policies.ADMINISTRATOR, profile_path=None):

@@ -32,6 +32,7 @@ from .plugin.services.bedrock import invoke_with_bearer, is_bearer  # noqa: E402
 from .plugin.services.guardduty import Detections  # noqa: E402
 from .plugin.services.securityhub import Hub  # noqa: E402
 from .plugin.sessions import Sessions  # noqa: E402
+from .plugin.trail import Trail  # noqa: E402
 from .plugin.world import Log, World  # noqa: E402
 from .wire import Server  # noqa: E402
 
@@ -42,6 +43,7 @@ class LocalAws:
     def __init__(self):
         self.world = World()
         self.sessions = Sessions()
+        self.trail = Trail()
         self.directory = Directory(self.world, self.sessions)
         self.faults = Faults()
         self.hub = Hub()
@@ -86,7 +88,7 @@ def serve(port, ready_file, with_stdin=False):
 _FIRST_READS = (
     ("sts", "get_caller_identity"), ("iam", "list_users"), ("s3", "list_buckets"), ("securityhub", "get_findings"),
     ("guardduty", "list_detectors"), ("events", "list_rules"), ("sns", "list_topics"), ("sqs", "list_queues"),
-    ("logs", "describe_log_groups"), ("kms", "list_keys"),
+    ("logs", "describe_log_groups"), ("kms", "list_keys"), ("cloudtrail", "lookup_events"),
 )  # fmt: skip
 
 
@@ -96,6 +98,7 @@ def _warm(lab):
         client = client_for(world.endpoint, service, world.region, (world.admin_key, world.admin_secret))
         getattr(client, operation)()
     world.calls = Log()
+    lab.trail = Trail()
 
 
 def _wait_for_the_end(with_stdin):

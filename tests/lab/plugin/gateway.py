@@ -90,10 +90,12 @@ class Gateway:
             needs, denied = access.authorise(principal, operation, request, account, context)
             if denied:
                 self._record_needs(principal, signed, operation, needs, "deny", denied.code, invocation)
+                self.lab.trail.add(call, signed.access_key, None, denied.code, denied.message)
                 return error_response(denied, operation, request_id)
             response, code = self._perform(call)
             # Recorded under the lock: the record has the order in which state changed.
             self._record_needs(principal, signed, operation, needs + call.extra_needs, "allow", code, invocation)
+            self.lab.trail.add(call, signed.access_key, response, code)
             return response
 
     @staticmethod

@@ -36,10 +36,17 @@ _OWN_USER_DEFAULT = {
     "GetUser", "ListAccessKeys", "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey",
     "ListMFADevices", "ListServiceSpecificCredentials", "ListSSHPublicKeys", "ListSigningCertificates",
     "UpdateSigningCertificate", "UploadSigningCertificate", "UpdateServiceSpecificCredential",
-    "GetLoginProfile", "ChangePassword",
+    "GetLoginProfile", "CreateLoginProfile", "DeleteLoginProfile", "ChangePassword", "DeactivateMFADevice",
 }  # fmt: skip
 _POLICY_ON_ENTITY = ("AttachUserPolicy", "DetachUserPolicy", "AttachRolePolicy", "DetachRolePolicy",
                      "AttachGroupPolicy", "DetachGroupPolicy")  # fmt: skip
+# Where iam:PermissionsBoundary is the boundary that the user or role has, not one in the request.
+_UNDER_BOUNDARY = {
+    f"{verb}{kind}{what}"
+    for kind in ("User", "Role")
+    for verb, what in (("Put", "Policy"), ("Delete", "Policy"), ("Attach", "Policy"), ("Detach", "Policy"),
+                       ("Delete", "PermissionsBoundary"))
+}  # fmt: skip
 
 
 def _iam(operation, principal, account):
@@ -47,9 +54,18 @@ def _iam(operation, principal, account):
     context = {}
     if name in _POLICY_ON_ENTITY and params.get("PolicyArn"):
         context["iam:policyarn"] = params["PolicyArn"]
-    if params.get("PermissionsBoundary"):
-        context["iam:permissionsboundary"] = params["PermissionsBoundary"]
+    boundary = params.get("PermissionsBoundary") or _boundary_of_target(name, params, iam_of(account))
+    if boundary:
+        context["iam:permissionsboundary"] = boundary
     return Need(f"iam:{name}", _iam_resource(name, params, principal, account), context)
+
+
+def _boundary_of_target(name, params, backend):
+    if name not in _UNDER_BOUNDARY:
+        return None
+    owners, owner = (backend.roles, "RoleName") if "Role" in name else (backend.users, "UserName")
+    target = next((entity for entity in list(owners.values()) if entity.name == params.get(owner)), None)
+    return getattr(target, "permissions_boundary_arn", None)
 
 
 def _iam_resource(name, params, principal, account):
@@ -69,6 +85,12 @@ def _iam_resource(name, params, principal, account):
         return principal.entity.arn
     if params.get("PolicyArn"):
         return params["PolicyArn"]
+    if name == "CreateVirtualMFADevice":
+        return f"{prefix}:mfa{params.get('Path') or '/'}{params.get('VirtualMFADeviceName')}"
+    if name == "DeleteVirtualMFADevice":
+        return params.get("SerialNumber") or "*"
+    if name == "SimulatePrincipalPolicy":
+        return params.get("PolicySourceArn") or "*"
     if params.get("PolicyName") and name == "CreatePolicy":
         return f"{prefix}:policy{params.get('Path') or '/'}{params['PolicyName']}"
     return "*"

@@ -1,3 +1,17 @@
 """Service operations moto lacks or answers unlike AWS; importing this registers them all."""
 
-from . import bedrock, events, functions, guardduty, iam, s3, securityhub, sns, sts  # noqa: F401
+from . import (  # noqa: F401
+    bedrock,
+    cloudtrail,
+    events,
+    functions,
+    guardduty,
+    iam,
+    iam_boundaries,
+    iam_lists,
+    iam_quotas,
+    s3,
+    securityhub,
+    sns,
+    sts,
+)

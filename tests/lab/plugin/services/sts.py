@@ -109,7 +109,7 @@ def get_session_token(call):
         user.name,
         user.id,
         now(),
-        int(call.params.get("DurationSeconds") or 43200),
+        _seconds(call),
         mfa=bool(call.params.get("TokenCode")),
     )
     return {"Credentials": as_credentials(session)}
@@ -119,13 +119,15 @@ def get_session_token(call):
 def get_federation_token(call):
     user = _user_behind(call)
     name = call.params["Name"]
+    if not re.fullmatch(r"[\w+=,.@-]{2,32}", name):
+        raise AwsError("ValidationError", f"Value '{name}' at 'name' failed to satisfy constraint")
     session = call.lab.sessions.mint(
         "federation",
         call.account,
         user.name,
         user.id,
         now(),
-        int(call.params.get("DurationSeconds") or 43200),
+        _seconds(call),
         name=name,
         policies=_session_policies(call),
     )
@@ -136,6 +138,14 @@ def get_federation_token(call):
             "Arn": f"arn:aws:sts::{call.account}:federated-user/{name}",
         },
     }
+
+
+def _seconds(call):
+    """How long a session of a user lasts: 12 hours unless told otherwise, 36 at most."""
+    seconds = int(call.params.get("DurationSeconds") or 43200)
+    if not 900 <= seconds <= 129600:
+        raise AwsError("ValidationError", "DurationSeconds must be between 900 and 129600")
+    return seconds
 
 
 def _user_behind(call):
