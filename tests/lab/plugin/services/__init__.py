@@ -1,3 +1,3 @@
 """Service operations moto lacks or answers unlike AWS; importing this registers them all."""
 
-from . import bedrock, events, functions, guardduty, iam, s3, securityhub, sns, sts  # noqa: F401
+from . import bedrock, events, functions, guardduty, iam, s3, securityhub, sns, sts, trust_policies  # noqa: F401
