@@ -8,7 +8,7 @@ import contextlib
 import random
 from dataclasses import dataclass, field
 
-from lab import seed, stage
+from lab import organization, seed, stage
 from lab.case_file import CaseFile
 from lab.stage import FUNCTION
 
@@ -21,15 +21,26 @@ class Scene:
         self.lab = lab
         self.break_glass = seed.user(lab, "break-glass")
         self.guardrails = stage.guardrails(self.break_glass)
-        self.deployment = stage.deploy_product(lab, self.break_glass)
+        listed = (*organization.MEMBERS, organization.WITHOUT_ROLE)
+        self.deployment = stage.deploy_product(lab, self.break_glass, members=listed)
         outputs = self.deployment.outputs
         self.bucket = outputs["CaseBucketName"]
         self.topic = outputs["AlertTopicArn"]
         self.role_arn = outputs["ContainIdentityRoleArn"]
         self.failures = outputs["OnFailureQueueUrl"]
+        self.deny_group = outputs["DenyGroupName"]
+        # The role is in more accounts than the product may enter: the list decides, not what can be assumed.
+        self.members = {
+            account: stage.deploy_member(lab, self.role_arn, account)
+            for account in (*organization.MEMBERS, organization.UNLISTED)
+        }
         # Ids of findings come from a fixed seed, so that a failing run can be run again.
         self._random = random.Random(20261121)
         self._seen = {"invocations": 0, "notifications": 0}
+
+    def member(self, number=0):
+        """The lab as administrator of a member account."""
+        return self.lab.in_account(organization.MEMBERS[number])
 
     # --- events ---------------------------------------------------------------------------------
 
@@ -41,12 +52,18 @@ class Scene:
         return self._fresh(stage.replaced(stage.load(name), words or {}), finding)
 
     def accuse(self, user, event="leaked-access-key", named="svc-build", key=None, finding=None):
-        """An event about an IAM user, with the user's own name, unique id and key in it."""
-        return self._fresh(stage.about_user(stage.load(event), user, named, key), finding)
+        """An event about an IAM user, with the user's own account, name, unique id and key in it."""
+        return self._received(user, self._fresh(stage.about_user(stage.load(event), user, named, key), finding))
 
     def accuse_role(self, role, event="role-session-named", named="developer", words=None, finding=None):
         """An event about a role; `words` says which session or instance takes the place of the event's."""
-        return self._fresh(stage.about_role(stage.load(event), role, named, words), finding)
+        return self._received(role, self._fresh(stage.about_role(stage.load(event), role, named, words), finding))
+
+    def _received(self, principal, event):
+        """As a delegated administrator gets it: the envelope is of its own account, the detail of the member's (D1)."""
+        if stage.account_of(principal) != self.lab.account:
+            event["account"] = self.lab.account
+        return event
 
     def _fresh(self, text, finding):
         return stage.with_finding_id(text, lambda: finding or f"{self._random.getrandbits(128):032x}")

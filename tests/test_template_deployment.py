@@ -11,7 +11,9 @@ from lab.template import Resolver, TemplateError, deploy, intrinsics_in, load, t
 from lab.template.delivery import check as check_delivery
 from lab.template.deployment import creation_order, registrations
 from lab.template.resources import Properties, Resource
+from lab.template.source import parameter_values
 
+MEMBER_ROLES = ",".join(f"arn:aws:iam::{n * 12}:role/tourniquet/TourniquetResponder" for n in "23")
 TEMPLATE = Path(__file__).resolve().parent.parent / "infra" / "template.yaml"
 
 
@@ -112,8 +114,29 @@ def test_unknown_property_is_refused():
 def test_unknown_parameter_is_refused():
     with pytest.raises(TemplateError, match="no parameter Nonsense"):
         translate(TEMPLATE, {"Nonsense": "1"})
-    with pytest.raises(TemplateError, match="Architecture must be one of"):
-        translate(TEMPLATE, {"Architecture": "mips"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("Architecture", "mips", "must be one of"),
+        ("NotificationEmail", "nobody", "must be an e-mail address"),
+        ("MemberRoleArns", MEMBER_ROLES.replace("TourniquetResponder", "Admin"), "must be ARNs of the roles"),
+        ("MemberRoleArns", MEMBER_ROLES + ",*", "must be ARNs of the roles"),
+        ("MemberExternalId", "x", "must be 2 to 1224"),
+    ],
+)
+def test_unfit_parameter_is_refused(name, value, message):
+    with pytest.raises(TemplateError, match=f"{name} {message}"):
+        parameter_values(load(TEMPLATE), {name: value})
+
+
+def test_list_parameter_is_a_list_for_references_and_text_for_sam():
+    given = {"MemberRoleArns": MEMBER_ROLES.replace(",", ", ")}
+    values = parameter_values(load(TEMPLATE), given)
+    assert values["MemberRoleArns"] == MEMBER_ROLES.split(",")
+    variables = translate(TEMPLATE, given)["Resources"]["ContainIdentity"]["Properties"]["Environment"]["Variables"]
+    assert Resolver(values, {}).resolve(variables["MEMBER_ROLE_ARNS"]) == MEMBER_ROLES
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +174,14 @@ def test_role_has_its_trust_and_policy(lab, deployed):
     assert intrinsics_in(policy) == []
     (case_key,) = [s for s in policy["Statement"] if s["Sid"] == "UseCaseKeyThroughS3"]
     assert case_key["Resource"] == deployed.arn("CaseKey")
+
+
+def test_deny_group_denies_everything(lab, deployed):
+    iam, name = lab.client("iam"), deployed.outputs["DenyGroupName"]
+    assert name.startswith("tourniquet-DenyGroup-")
+    assert iam.get_group(GroupName=name)["Group"]["Arn"].endswith(f":group/tourniquet/{name}")
+    document = iam.get_group_policy(GroupName=name, PolicyName="deny-all")["PolicyDocument"]
+    assert document["Statement"] == [{"Sid": "DenyAll", "Effect": "Deny", "Action": "*", "Resource": "*"}]
 
 
 def test_rules_have_their_patterns_and_targets(lab, deployed):
@@ -191,6 +222,9 @@ def test_function_is_registered_as_the_template_says(lab, deployed):
                 "NOTIFICATION_TOPIC_ARN": deployed.outputs["AlertTopicArn"],
                 "PROTECTED_ARNS": deployed.outputs["ContainIdentityRoleArn"],
                 "VERIFY_AFTER_MS": "300",
+                "MEMBER_ROLE_ARNS": "",
+                "MEMBER_EXTERNAL_ID": "",
+                "DENY_GROUP": deployed.ref("DenyGroup"),
                 "AWS_ENDPOINT_URL": lab.endpoint,
                 "EXTRA": "1",
             },

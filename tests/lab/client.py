@@ -20,7 +20,9 @@ import boto3
 from botocore.config import Config
 from botocore.session import Session as CoreSession
 
-ACCOUNT = "111122223333"
+from .organization import RESPONDER
+
+ACCOUNT = RESPONDER
 REGION = "eu-west-1"
 _READY_SECONDS = 60
 _TESTS = Path(__file__).resolve().parent.parent
@@ -135,6 +137,12 @@ class Lab:
         lab.endpoint, lab.admin = endpoint, admin
         return lab
 
+    def in_account(self, account):
+        """The same lab, as the administrator of another account."""
+        lab = type(self).attach(self.endpoint, self.admin)
+        lab.account, lab.region = account, self.region
+        return lab
+
     # --- AWS clients --------------------------------------------------------------------------------
 
     def client(self, service, credentials=None, region=None, retries=1):
@@ -142,8 +150,14 @@ class Lab:
         credentials = credentials or (self.admin["key"], self.admin["secret"])
         key = (service, _triple(credentials), region or self.region, retries)
         if key not in self._clients:
-            self._clients[key] = client_for(self.endpoint, service, region or self.region, credentials, retries)
+            made = client_for(self.endpoint, service, region or self.region, credentials, retries)
+            # Only the admin key may choose; any other key is of the account it was made in.
+            made.meta.events.register("before-call", self._choose_account)
+            self._clients[key] = made
         return self._clients[key]
+
+    def _choose_account(self, params, **_):
+        params["headers"]["x-moto-account-id"] = self.account
 
     def boto_session(self, credentials):
         key, secret, token = _triple(credentials)
@@ -263,8 +277,9 @@ class Lab:
         return self._ask("POST", "/lab/cloudtrail/limit", {"requests": requests, "seconds": seconds})
 
     def seed_finding(self, finding, account=None, region=None):
-        """A GuardDuty finding at its source."""
-        body = {"account": account or self.account, "region": region or self.region, "finding": finding}
+        """A GuardDuty finding at its source: the detector of its own account."""
+        account = account or finding.get("accountId") or self.account
+        body = {"account": account, "region": region or self.region, "finding": finding}
         return self._ask("POST", "/lab/guardduty/findings", body)
 
     def put_event(self, event):

@@ -107,6 +107,12 @@ class FunctionHost:
         instance = self._by_key.get(access_key)
         return (instance.current or instance.last) if instance else None
 
+    def extend(self, access_key, child):
+        """If the key is a function's, calls with the key of a role it assumed are the function's too."""
+        with self._changed:
+            if access_key in self._by_key:
+                self._by_key[child] = self._by_key[access_key]
+
     # --- invoking ---
 
     def invoke(self, name, payload, request_id=None, attempt=1, event_id=""):

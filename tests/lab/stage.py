@@ -8,14 +8,19 @@ import os
 import re
 from pathlib import Path
 
-from .template import deploy
+from . import organization
+from .template import deploy, deploy_stack
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEMPLATE = ROOT / "infra" / "template.yaml"
+MEMBER_TEMPLATE = ROOT / "infra" / "member.yaml"
 GUARDRAILS = ROOT / "infra" / "guardrails.toml"
 BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 FUNCTION = "contain-identity"
 EVENTS = ROOT / "events" / FUNCTION
+
+EXTERNAL_ID = "tourniquet-lab"
+"""What the function says when it enters a member account."""
 
 _FINDING_ID = re.compile(r"(?<=finding/)[0-9a-f]{32}")
 _USER_ID = re.compile(r"\bAIDA[A-Z0-9]{17}\b")
@@ -29,10 +34,30 @@ def guardrails(protecting):
     return GUARDRAILS.read_text(encoding="utf-8") + rule
 
 
-def deploy_product(lab, protecting, verify_after_ms=200):
-    """The template, as it is, with the debug binaries."""
+def deploy_product(lab, protecting, verify_after_ms=200, members=()):
+    """The template, as it is, with the debug binaries. It may enter the `members`, whose stacks are made apart."""
     environment = {"VERIFY_AFTER_MS": str(verify_after_ms)}
-    return deploy(TEMPLATE, lab, binaries_dir=BINARIES, environment=environment, guardrails=guardrails(protecting))
+    parameters = {}
+    if members:
+        roles = [member_role_arn(account) for account in members]
+        parameters = {"MemberRoleArns": ",".join(roles), "MemberExternalId": EXTERNAL_ID}
+    return deploy(
+        TEMPLATE, lab, parameters, binaries_dir=BINARIES, environment=environment, guardrails=guardrails(protecting)
+    )
+
+
+def deploy_member(lab, responder_role_arn, account, organization_id=organization.ID):
+    """The template for member accounts, as a StackSet would deploy it to one."""
+    parameters = {
+        "ResponderRoleArn": responder_role_arn,
+        "ExternalId": EXTERNAL_ID,
+        "OrganizationId": organization_id,
+    }
+    return deploy_stack(MEMBER_TEMPLATE, lab.in_account(account), parameters, "StackSet-tourniquet")
+
+
+def member_role_arn(account):
+    return f"arn:aws:iam::{account}:role/tourniquet/TourniquetResponder"
 
 
 def load(name):
@@ -41,8 +66,8 @@ def load(name):
 
 
 def about_user(text, user, named="svc-build", key=None):
-    """An event about an IAM user, with the user's own name, unique id and key in it."""
-    words = {named: user.name}
+    """An event about an IAM user, with the user's own account, name, unique id and key in it."""
+    words = {named: user.name, **_moved_to(user)}
     words |= dict.fromkeys(_USER_ID.findall(text), user.id)
     words |= dict.fromkeys(_KEY_ID.findall(text), key or user.key["AccessKeyId"])
     return replaced(text, words)
@@ -50,7 +75,18 @@ def about_user(text, user, named="svc-build", key=None):
 
 def about_role(text, role, named, words=None):
     """An event about a role; `words` says which session or instance takes the place of the event's."""
-    return replaced(text, {named: role.name, **dict.fromkeys(_ROLE_ID.findall(text), role.id), **(words or {})})
+    ids = dict.fromkeys(_ROLE_ID.findall(text), role.id)
+    return replaced(text, {named: role.name, **_moved_to(role), **ids, **(words or {})})
+
+
+def account_of(principal):
+    return principal.arn.split(":")[4]
+
+
+def _moved_to(principal):
+    """The events are of the responder's account; one about a member's principal is of that account throughout."""
+    account = account_of(principal)
+    return {} if account == organization.RESPONDER else {organization.RESPONDER: account}
 
 
 def replaced(text, words):

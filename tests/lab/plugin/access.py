@@ -6,6 +6,7 @@ reference for what sessions of GetSessionToken and GetFederationToken may not ca
 
 import time
 
+from .. import organization
 from . import signature
 from .encryption import kms_needs
 from .errors import refusal
@@ -42,8 +43,10 @@ def authenticate(world, directory, request, operation, signed):
 
 def request_context(principal, operation, request, account):
     """The global condition keys of a request, by lower-case name."""
+    org = organization.of(principal.account)
     return {
         **principal.context,
+        **({"aws:principalorgid": org} if org and principal.kind != "service" else {}),
         "aws:currenttime": iso(now()),
         "aws:epochtime": str(int(time.time())),
         "aws:sourceip": request.peer,

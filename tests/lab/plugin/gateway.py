@@ -89,6 +89,7 @@ class Gateway:
         with self.world.lock_of(operation.service) or contextlib.nullcontext():
             needs, denied = access.authorise(principal, operation, request, account, context)
             if denied:
+<<<<<<< HEAD
                 self._record_needs(principal, signed, operation, needs, "deny", denied.code, invocation)
                 self.lab.trail.add(call, signed.access_key, None, denied.code, denied.message)
                 return error_response(denied, operation, request_id)
@@ -96,6 +97,13 @@ class Gateway:
             # Recorded under the lock: the record has the order in which state changed.
             self._record_needs(principal, signed, operation, needs + call.extra_needs, "allow", code, invocation)
             self.lab.trail.add(call, signed.access_key, response, code)
+=======
+                self._record_needs(call, signed, needs, "deny", denied.code, invocation)
+                return error_response(denied, operation, request_id)
+            response, code = self._perform(call)
+            # Recorded under the lock: the record has the order in which state changed.
+            self._record_needs(call, signed, needs + call.extra_needs, "allow", code, invocation)
+>>>>>>> bdf4907
             return response
 
     @staticmethod
@@ -143,16 +151,21 @@ class Gateway:
             raise AwsError("UnknownOperationException", f"The lab does not have {call.operation.name}.", 404)
         return response
 
-    def _record_needs(self, principal, signed, operation, needs, decision, error, invocation):
+    def _record_needs(self, call, signed, needs, decision, error, invocation):
+        key, operation = signed.access_key, call.operation
         for need in needs:
             self.record(
-                principal, signed.access_key, operation, need.resource, decision, error, invocation, need.action
+                call.principal, key, operation, need.resource, decision, error, invocation, need.action, call.account
             )
 
-    def record(self, principal, access_key, operation, resource, decision, error, invocation, action=None):
+    def record(self, principal, access_key, operation, resource, decision, error, invocation, action=None,
+               account=None):  # fmt: skip
+        account = account or (principal.account if principal else None)
         service, _, name = (action or f"{operation.service}:{operation.name}").partition(":")
         self.world.calls.append(
             principal=principal.name if principal else None,
+            role=principal.context.get("aws:principalarn") if principal and principal.kind == "role" else None,
+            account=account,
             access_key=access_key,
             service=service,
             action=name,

@@ -46,6 +46,14 @@ def find_role(role_arn):
     return next((role for role in iam_of(match[1]).roles.values() if role.arn == role_arn), None)
 
 
+def entity_of(arn):
+    """The role or user of an ARN, or None."""
+    match = re.fullmatch(r"arn:[\w-]+:iam::(\d{12}):user/(.+)", arn)
+    if not match:
+        return find_role(arn)
+    return next((user for user in iam_of(match[1]).users.values() if user.arn == arn), None)
+
+
 class Directory:
     def __init__(self, world, sessions):
         self.world = world

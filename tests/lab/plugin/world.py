@@ -5,7 +5,9 @@ import time
 import uuid
 from datetime import datetime, timezone
 
-ACCOUNT = "111122223333"
+from ..organization import RESPONDER
+
+ACCOUNT = RESPONDER
 REGION = "eu-west-1"
 PARTITION = "aws"
 

@@ -5,8 +5,11 @@ Here an unknown resource type, property or intrinsic function is an error, and w
 out is listed with its reason (`resources.WITHOUT_MEANING`, `resources.IGNORED_PROPERTIES`).
 """
 
-from .deployment import Deployment, deploy
+from .deployment import Deployment, deploy, deploy_stack, pseudo_parameters, resolver_of
 from .intrinsics import Resolver, TemplateError, intrinsics_in
 from .source import load, translate
 
-__all__ = ["Deployment", "Resolver", "TemplateError", "deploy", "intrinsics_in", "load", "translate"]
+__all__ = [
+    "Deployment", "Resolver", "TemplateError", "deploy", "deploy_stack", "intrinsics_in", "load",
+    "pseudo_parameters", "resolver_of", "translate",
+]  # fmt: skip

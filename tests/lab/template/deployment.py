@@ -43,19 +43,8 @@ def deploy(template_path, lab, parameters=None, binaries_dir=".", environment=No
     `environment` overrides variables of the functions. `guardrails` is the text of the guardrails,
     by default the file beside the template.
     """
-    template = translate(template_path, parameters, lab.region)
-    resolver = Resolver(
-        parameter_values(template, parameters),
-        _pseudo_parameters(lab.account, lab.region, stack),
-        template.get("Conditions"),
-        template.get("Mappings"),
-    )
-    aws = Account(lab.client, lab.account, lab.region, stack)
-    deployment = Deployment(lab.account, lab.region, resolver.resources, {})
-    for logical_id in creation_order(template["Resources"]):
-        _deploy_resource(aws, resolver, deployment, logical_id, template["Resources"][logical_id])
+    deployment = deploy_stack(template_path, lab, parameters, stack)
     delivery.check(deployment.resources, lab.account)
-    deployment.outputs = _outputs(template, resolver)
     if guardrails is None:
         guardrails = (Path(template_path).parent / GUARDRAILS_KEY).read_text(encoding="utf-8")
     _put_guardrails(lab.client("s3"), deployment, guardrails)
@@ -64,6 +53,24 @@ def deploy(template_path, lab, parameters=None, binaries_dir=".", environment=No
     for registration in deployment.functions:
         lab.register_function(**registration)
     return deployment
+
+
+def deploy_stack(template_path, lab, parameters=None, stack="tourniquet"):
+    """The resources of a template and nothing more, in the account and Region the lab is asked as."""
+    template = translate(template_path, parameters, lab.region)
+    resolver = resolver_of(template, parameters, pseudo_parameters(lab.account, lab.region, stack))
+    aws = Account(lab.client, lab.account, lab.region, stack)
+    deployment = Deployment(lab.account, lab.region, resolver.resources, {})
+    for logical_id in creation_order(template["Resources"]):
+        _deploy_resource(aws, resolver, deployment, logical_id, template["Resources"][logical_id])
+    deployment.outputs = _outputs(template, resolver)
+    return deployment
+
+
+def resolver_of(template, parameters, pseudo):
+    return Resolver(
+        parameter_values(template, parameters), pseudo, template.get("Conditions"), template.get("Mappings")
+    )
 
 
 def creation_order(resources):
@@ -164,13 +171,13 @@ def _put_guardrails(s3, deployment, text):
     s3.put_object(Bucket=bucket, Key=GUARDRAILS_KEY, Body=text.encode(), ChecksumAlgorithm="SHA256")
 
 
-def _pseudo_parameters(account, region, stack):
+def pseudo_parameters(account, region, stack, partition="aws"):
     return {
         "AWS::AccountId": account,
-        "AWS::Partition": "aws",
+        "AWS::Partition": partition,
         "AWS::Region": region,
         "AWS::StackName": stack,
-        "AWS::StackId": f"arn:aws:cloudformation:{region}:{account}:stack/{stack}/lab",
-        "AWS::URLSuffix": "amazonaws.com",
+        "AWS::StackId": f"arn:{partition}:cloudformation:{region}:{account}:stack/{stack}/lab",
+        "AWS::URLSuffix": "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com",
         "AWS::NotificationARNs": [],
     }

@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 
+from .groups import create_group
 from .intrinsics import TemplateError
 
 WITHOUT_MEANING = {
@@ -260,6 +261,7 @@ def _function(aws, logical_id, properties):
 
 CREATORS = {
     "AWS::Events::Rule": _rule,
+    "AWS::IAM::Group": create_group,
     "AWS::IAM::Role": _role,
     "AWS::KMS::Key": _key,
     "AWS::Lambda::Function": _function,

@@ -14,4 +14,5 @@ from . import (  # noqa: F401
     securityhub,
     sns,
     sts,
+    trust_policies,
 )

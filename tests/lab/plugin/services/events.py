@@ -50,10 +50,9 @@ def _put(call, entry):
 
 
 def seed_finding(lab, account, region, detail):
-    """The event's finding exists at its source, in the receiving and the finding's own account."""
-    for owner in {account, str(detail.get("accountId") or account)}:
-        if detail.get("id"):
-            lab.detections.seed(owner, region, detail, keep=True)
+    """The event's finding exists at its source: the detector is the finding's own account's, whoever gets the event."""
+    if detail.get("id"):
+        lab.detections.seed(str(detail.get("accountId") or account), region, detail, keep=True)
 
 
 @handles("events", "TestEventPattern")

@@ -36,6 +36,9 @@ def assume_role(call):
         seconds=int(params.get("DurationSeconds") or 3600),
         policies=_session_policies(call),
     )
+    if call.principal.session:
+        # What a function does with a role it assumed belongs to the same invocation.
+        call.lab.functions.extend(call.principal.session.access_key, session.access_key)
     arn = f"arn:aws:sts::{session.account}:assumed-role/{session.entity_name}/{session.name}"
     return {
         "Credentials": as_credentials(session),
