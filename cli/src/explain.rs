@@ -89,8 +89,13 @@ fn explain_target(
 ) -> ExplainedTarget {
     let target = &with_owner(accused);
     // The responder's account is not known either; it is taken to be the finding's unless the caller says otherwise.
-    let responder =
-        Responder { account: account.unwrap_or(&finding.account).clone(), partition: finding.partition(), own_roles: Vec::new() };
+    let responder = Responder {
+        account: account.unwrap_or(&finding.account).clone(),
+        partition: finding.partition(),
+        own_roles: Vec::new(),
+        deny_group: None,
+        members: Vec::new(),
+    };
     let observed =
         Observed { source: at_source(finding), guardrails: Ok(guardrails.clone()), principal: claimed(finding, target) };
     let decision = decide(finding, target, &observed, &responder, now);
@@ -128,12 +133,17 @@ fn claimed(finding: &Finding, target: &Target) -> Principal {
                 id: key.clone(),
                 active: true,
                 created: None,
+                last_used: None,
             });
             Principal::User(Box::new(ObservedUser {
                 name: user.name.clone(),
                 arn: arn(format!("user/{}", user.name)),
                 unique_id,
                 tags: BTreeMap::new(),
+                created: None,
+                password_last_used: None,
+                permissions_boundary: None,
+                groups: Vec::new(),
                 keys: keys.collect(),
                 login: None,
                 service_credentials: Vec::new(),
@@ -151,6 +161,10 @@ fn claimed(finding: &Finding, target: &Target) -> Principal {
                 arn: arn(format!("role/{}{}", path_of(&session.role), session.role)),
                 unique_id,
                 tags: BTreeMap::new(),
+                created: None,
+                last_used: None,
+                permissions_boundary: None,
+                attached_policies: Vec::new(),
                 trust_policy: String::new(),
                 instance_profiles: Vec::new(),
                 revocation: None,

@@ -13,7 +13,15 @@ pub struct Plan {
     pub cut: Vec<Cut>,
     /// Everything else, carried out stage by stage once the plan is remembered. Steps of a stage run side by side.
     pub then: Vec<Stage>,
+    /// The rungs below the cut, in the order to be tried where it does not fit ([`crate::step::is_full`]). Remembered
+    /// with the plan, so that what they would replace is known before any of them is carried out. No part of
+    /// [`Plan::steps`] until [`Plan::take_rung`] makes one (CONTAINMENT A19).
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub fallback: Vec<Step>,
 }
+
+/// The stage that holds the rungs that were carried out.
+pub const DENY_STAGE: &str = "deny";
 
 /// Steps that run side by side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +108,7 @@ impl Plan {
         })
     }
 
-    /// This plan without the steps that make the same change as one of `others`.
+    /// This plan without the steps that make the same change as one of `others`; its rungs stay.
     #[must_use]
     pub fn without(mut self, others: &[Step]) -> Self {
         let keep = |step: &Step| !others.iter().any(|other| other.is_same_change(step));
@@ -116,6 +124,33 @@ impl Plan {
     #[must_use]
     pub fn commands(&self) -> Vec<String> {
         self.steps().map(Step::command).collect()
+    }
+
+    /// The rung to try after `failed`: the first after a cut, or after a rung that was carried out and does not fit
+    /// any more; else the next. None after the last, and none where `failed` is no deny of this plan.
+    #[must_use]
+    pub fn rung_after(&self, failed: &Step) -> Option<&Step> {
+        let is_it = |step: &Step| step.is_same_change(failed);
+        if let Some(at) = self.fallback.iter().position(is_it) {
+            return self.fallback.get(at + 1);
+        }
+        let is_deny = self.cut.iter().map(Cut::step).chain(self.rungs()).any(is_it);
+        if is_deny { self.fallback.first() } else { None }
+    }
+
+    /// Makes a rung that was carried out a step like every other, in a stage of its own before all others.
+    pub fn take_rung(&mut self, rung: &Step) {
+        let Some(at) = self.fallback.iter().position(|known| known.is_same_change(rung)) else { return };
+        let rung = self.fallback.remove(at);
+        match self.then.iter_mut().find(|stage| stage.name == DENY_STAGE) {
+            Some(stage) => stage.steps.push(rung),
+            None => self.then.insert(0, Stage { name: DENY_STAGE.to_owned(), steps: vec![rung] }),
+        }
+    }
+
+    /// The rungs that were carried out.
+    pub fn rungs(&self) -> impl Iterator<Item = &Step> {
+        self.then.iter().filter(|stage| stage.name == DENY_STAGE).flat_map(|stage| &stage.steps)
     }
 
     /// Puts the step as it was carried out in the place of the step as it was planned.
@@ -142,7 +177,21 @@ impl Plan {
             match self.then.iter_mut().find(|known| known.name == stage.name) {
                 Some(known) => known.steps.extend(missing),
                 None if missing.is_empty() => {}
+                None if stage.name == DENY_STAGE => {
+                    self.then.insert(0, Stage { name: stage.name.clone(), steps: missing });
+                }
                 None => self.then.push(Stage { name: stage.name.clone(), steps: missing }),
+            }
+        }
+        for rung in &fresh.fallback {
+            if self.steps().any(|known| known.is_same_change(rung)) {
+                continue;
+            }
+            match self.fallback.iter_mut().find(|known| known.is_same_change(rung)) {
+                // Found in place, it may be a delivery's that crashed: what was remembered first knows what it replaced.
+                Some(_) if rung.was_before() => {}
+                Some(known) => known.clone_from(rung),
+                None => self.fallback.push(rung.clone()),
             }
         }
         self

@@ -58,6 +58,34 @@ pub fn deny_session(role_id: &UniqueId, session: &SessionName, instance: Option<
     format!(r#"{{"Version":"2012-10-17","Statement":[{by_user_id}{by_instance}]}}"#)
 }
 
+/// A service control policy that denies a user, or a role and everyone who holds it, everything. `aws:PrincipalArn` of
+/// a session is its role's ARN (CONTAINMENT A20).
+#[must_use]
+pub fn scp_deny(principal: &Arn) -> String {
+    scp(&format!(r#"{{"ArnEquals":{{"aws:PrincipalArn":"{principal}"}}}}"#))
+}
+
+/// A service control policy that denies one session of a role everything.
+#[must_use]
+pub fn scp_deny_session(role_id: &UniqueId, session: &SessionName) -> String {
+    scp(&format!(r#"{{"StringEquals":{{"aws:userid":"{role_id}:{session}"}}}}"#))
+}
+
+/// A service control policy that denies the sessions of a role that were issued before `cutoff`.
+#[must_use]
+pub fn scp_revoke_older_sessions(role: &Arn, cutoff: Timestamp) -> String {
+    scp(&format!(
+        r#"{{"ArnEquals":{{"aws:PrincipalArn":"{role}"}},"DateLessThan":{{"aws:TokenIssueTime":"{}"}}}}"#,
+        cutoff.to_policy_date()
+    ))
+}
+
+fn scp(condition: &str) -> String {
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"IRDeny","Effect":"Deny","Action":"*","Resource":"*","Condition":{condition}}}]}}"#
+    )
+}
+
 /// The name of the policy that denies `session`: one a session, so that two cases on one role do not overwrite each
 /// other. The whole digest: the attacker chooses session names, and must not find a second one with the same policy.
 #[must_use]

@@ -12,6 +12,7 @@ use crate::finding::{Finding, TargetKind};
 use crate::guardrails::Ruling;
 use crate::id::{AccountId, Arn, FindingId, Partition};
 use crate::plan::Plan;
+use identity::Sign;
 
 /// Who is responding: its account, and what it must never touch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +23,48 @@ pub struct Responder {
     pub partition: Partition,
     /// The roles of Tourniquet itself: the responder never contains itself.
     pub own_roles: Vec<Arn>,
+    /// The group of its own account that denies everything, where one was made.
+    pub deny_group: Option<String>,
+    /// The other accounts it may act in.
+    pub members: Vec<Member>,
 }
+
+/// Another account the responder may act in, through a role there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The account.
+    pub account: AccountId,
+    /// The role it assumes there, with its path.
+    pub role: Arn,
+}
+
+/// The deny group of a member account.
+pub const MEMBER_DENY_GROUP: &str = "TourniquetDenied";
 
 impl Responder {
     /// Whether a finding is about an account or partition this responder holds no permissions in.
     #[must_use]
     pub fn is_foreign(&self, finding: &Finding) -> bool {
-        finding.account != self.account || finding.partition() != self.partition
+        finding.partition() != self.partition || !(finding.account == self.account || self.has_member(&finding.account))
+    }
+
+    /// The group that denies everything in `account`, where there is one.
+    #[must_use]
+    pub fn deny_group(&self, account: &AccountId) -> Option<&str> {
+        if *account == self.account {
+            return self.deny_group.as_deref();
+        }
+        self.has_member(account).then_some(MEMBER_DENY_GROUP)
+    }
+
+    /// Whether `arn` is a role of Tourniquet itself, in its own account or in a member's.
+    #[must_use]
+    pub fn is_own(&self, arn: &Arn) -> bool {
+        self.own_roles.contains(arn) || self.members.iter().any(|member| member.role == *arn)
+    }
+
+    fn has_member(&self, account: &AccountId) -> bool {
+        self.members.iter().any(|member| member.account == *account)
     }
 }
 
@@ -76,6 +112,9 @@ pub struct Decision {
     /// What a person must do next.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub next_steps: Vec<String>,
+    /// What is new on the principal since the finding's first sighting.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub persistence: Vec<Sign>,
 }
 
 /// A target, as reports name it.
@@ -162,6 +201,8 @@ pub enum CannotContain {
     UniqueIdMismatch,
     /// The finding gives no unique id to check the name against (A9).
     UniqueIdMissing,
+    /// Its policies, its boundary and its groups leave no room for a deny (A19).
+    QuotaFull,
 }
 
 impl CannotContain {
@@ -187,6 +228,7 @@ impl CannotContain {
             Self::KeyOwnerUnknown => "key_owner_unknown",
             Self::UniqueIdMismatch => "unique_id_mismatch",
             Self::UniqueIdMissing => "unique_id_missing",
+            Self::QuotaFull => "quota_full",
         }
     }
 
@@ -257,6 +299,11 @@ impl CannotContain {
             }
             Self::UniqueIdMissing => {
                 "The finding gives no unique id, so the name proves nothing. Check the principal in CloudTrail and contain it by hand."
+            }
+            Self::QuotaFull => {
+                "No deny fits on it: its quotas are full. Deny it with an SCP from the management account (the lines are below), \
+                 which binds every account but that one. Delete none of its policies to make room: they are evidence, and the \
+                 way back."
             }
         }
     }

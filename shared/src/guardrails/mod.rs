@@ -42,6 +42,18 @@ impl Mode {
     }
 }
 
+/// Whether a role may be denied as a whole where the deny of a session does not fit on it. It is an outage for everyone
+/// who holds the role, new sessions too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DenyWholeRole {
+    /// Yes: rather an outage than an attacker.
+    WhenFull,
+    /// No: a person denies the session by an SCP.
+    #[default]
+    Never,
+}
+
 /// The guardrails in force.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Guardrails {
@@ -49,6 +61,7 @@ pub struct Guardrails {
     pub(crate) ceiling: Mode,
     /// The mode where no rule matches.
     pub(crate) default: Mode,
+    pub(crate) deny_whole_role: DenyWholeRole,
     pub(crate) trusted_products: Vec<Glob>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) environments: Vec<Environment>,
@@ -152,6 +165,12 @@ impl Guardrails {
     #[must_use]
     pub fn ceiling(&self) -> Mode {
         self.ceiling
+    }
+
+    /// Whether a role may be denied as a whole where the deny of a session does not fit.
+    #[must_use]
+    pub fn may_deny_whole_role(&self) -> bool {
+        self.deny_whole_role == DenyWholeRole::WhenFull
     }
 
     /// The protection that covers `subject`, if one does.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Environment, Glob, Guardrails, Mode, Protected, Protection, Rule};
+use super::{DenyWholeRole, Environment, Glob, Guardrails, Mode, Protected, Protection, Rule};
 use crate::finding::TargetKind;
 use crate::id::{AccountId, Arn, UniqueId};
 
@@ -30,6 +30,8 @@ struct File {
     version: Spanned<u32>,
     mode: Mode,
     default: Default,
+    #[serde(default)]
+    deny_whole_role: DenyWholeRole,
     #[serde(default)]
     trusted_products: Vec<Spanned<String>>,
     #[serde(default)]
@@ -134,6 +136,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Guardrails, GuardrailsErro
     Ok(Guardrails {
         ceiling: tables.mode,
         default: tables.default.mode,
+        deny_whole_role: tables.deny_whole_role,
         trusted_products: source.all(&tables.trusted_products, glob)?,
         rules,
         protections: tables.protect.iter().map(|table| protection(&source, table)).collect::<Result<_, _>>()?,

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::case::CaseId;
+use crate::containment::identity::Sign;
 use crate::containment::{Decision, TargetRecord};
 use crate::event::Ignored;
 use crate::finding::{Finding, Source};
 use crate::guardrails::Mode;
 use crate::id::{AccountId, FindingId, Region};
-use crate::outcome::{Outcome, StepReport};
+use crate::outcome::{Outcome, Status, StepReport};
 
 /// The answer to one event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,6 +78,9 @@ pub struct TargetResult {
     pub cut_off_calls: Option<u32>,
     /// What containment does not cover.
     pub residual_risk: Vec<String>,
+    /// What is new on the principal since the finding's first sighting.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub persistence: Vec<Sign>,
     /// How to undo it.
     pub release: String,
     /// Whether the case stood already and nothing had to be done: people are not told again.
@@ -85,6 +89,12 @@ pub struct TargetResult {
 }
 
 impl TargetResult {
+    /// Whether anything was changed on the target, whatever came of it: then there is something to undo.
+    #[must_use]
+    pub fn acted(&self) -> bool {
+        self.outcome.acted() || self.steps.iter().any(|step| step.status == Status::Done)
+    }
+
     /// A result in which no step was carried out.
     #[must_use]
     pub fn without_steps(case: CaseId, decision: &Decision, outcome: Outcome) -> Self {
@@ -98,6 +108,7 @@ impl TargetResult {
             cut_off_ms: None,
             cut_off_calls: None,
             residual_risk: decision.residual_risk.clone(),
+            persistence: decision.persistence.clone(),
             repeat: false,
         }
     }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_iam::types::{StatusType, Tag};
+use aws_sdk_iam::types::{AttachedPermissionsBoundary, AttachedPolicy, RoleLastUsed, StatusType, Tag};
 
 use crate::aws::Fault;
 use crate::containment::identity::{
-    ATTACHED_POLICIES, AccessKey, Credential, OWN_DENY, ObservedRole, ObservedUser, Principal, ServiceCredential,
+    ATTACHED_POLICIES, AccessKey, Credential, GROUPS, MFA_DEVICES, MfaDevice, OWN_DENY, ObservedRole, ObservedUser, Principal,
+    ServiceCredential,
 };
 use crate::error::Retry;
 use crate::finding::{RoleSession, Target, User};
@@ -21,7 +22,7 @@ use crate::timestamp::Timestamp;
 /// When IAM does not answer, or not with what it documents.
 pub(super) async fn principal(iam: &aws_sdk_iam::Client, target: &Target) -> Result<Principal, Retry> {
     let read = match target {
-        // Boxed: nine SDK operations side by side are a large future.
+        // Boxed: eleven SDK operations side by side are a large future.
         Target::User(accused) => Box::pin(user(iam, accused)).await,
         Target::RoleSession(accused) => Box::pin(role(iam, accused)).await,
         _ => return Ok(Principal::NotLooked),
@@ -38,7 +39,7 @@ pub(super) async fn principal(iam: &aws_sdk_iam::Client, target: &Target) -> Res
 
 async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fault> {
     let name = accused.name.as_str();
-    let (user, keys, login, service_credentials, ssh_keys, certificates, mfa_devices, attached, deny) = tokio::join!(
+    let (user, keys, login, service_credentials, ssh_keys, certificates, mfa_devices, attached, groups, deny, last_used) = tokio::join!(
         iam.get_user().user_name(name).send(),
         iam.list_access_keys().user_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
         iam.get_login_profile().user_name(name).send(),
@@ -47,7 +48,9 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fa
         iam.list_signing_certificates().user_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
         iam.list_mfa_devices().user_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
         iam.list_attached_user_policies().user_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
+        iam.list_groups_for_user().user_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
         iam.get_user_policy().user_name(name).policy_name(policy::DENY_ALL).send(),
+        last_used(iam, accused.key.as_ref()),
     );
     let user = match user {
         Ok(output) => output.user,
@@ -75,30 +78,43 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fa
             id: AccessKeyId::parse(key.access_key_id()?).ok()?,
             active: key.status() == Some(&StatusType::Active),
             created: timestamp(key.create_date()),
+            last_used: last_used.filter(|_| accused.key.as_ref().is_some_and(|accused| Some(accused.as_str()) == key.access_key_id())),
         })
     });
     let keys = keys.collect();
-    let credential = |id: &str, status: &StatusType| Credential { id: id.to_owned(), active: *status == StatusType::Active };
+    let credential = |id: &str, status: &StatusType, uploaded| Credential {
+        id: id.to_owned(),
+        active: *status == StatusType::Active,
+        uploaded: timestamp(uploaded),
+    };
     Ok(Principal::User(Box::new(ObservedUser {
         name: accused.name.clone(),
         arn: Arn::parse(user.arn()).map_err(|_| incomplete("GetUser"))?,
         unique_id: UniqueId::parse(user.user_id()).map_err(|_| incomplete("GetUser"))?,
         tags: tags(user.tags()),
+        created: timestamp(Some(user.create_date())),
+        password_last_used: timestamp(user.password_last_used()),
+        permissions_boundary: boundary(user.permissions_boundary()),
+        groups: unread.list(GROUPS, groups).into_iter().map(|group| group.group_name).collect(),
         keys,
         login,
         service_credentials: unread.list("service-specific credentials", service_credentials),
-        ssh_keys: unread.list("SSH keys", ssh_keys).iter().map(|key| credential(key.ssh_public_key_id(), key.status())).collect(),
+        ssh_keys: unread
+            .list("SSH keys", ssh_keys)
+            .iter()
+            .map(|key| credential(key.ssh_public_key_id(), key.status(), key.upload_date()))
+            .collect(),
         certificates: unread
             .list("signing certificates", certificates)
             .iter()
-            .map(|certificate| credential(certificate.certificate_id(), certificate.status()))
+            .map(|certificate| credential(certificate.certificate_id(), certificate.status(), certificate.upload_date()))
             .collect(),
-        mfa_devices: unread.list("MFA devices", mfa_devices).into_iter().map(|device| device.serial_number).collect(),
-        attached_policies: unread
-            .list(ATTACHED_POLICIES, attached)
+        mfa_devices: unread
+            .list(MFA_DEVICES, mfa_devices)
             .into_iter()
-            .filter_map(|attached| Arn::parse(attached.policy_arn()?).ok())
+            .map(|device| MfaDevice { enabled: timestamp(Some(&device.enable_date)), serial: device.serial_number })
             .collect(),
+        attached_policies: policies(unread.list(ATTACHED_POLICIES, attached)),
         deny,
         unread: unread.0,
     })))
@@ -114,6 +130,8 @@ async fn service_credentials(iam: &aws_sdk_iam::Client, user: &str) -> Result<Ve
             id: credential.service_specific_credential_id().to_owned(),
             service: printable(credential.service_name(), 80),
             active: *credential.status() == StatusType::Active,
+            created: timestamp(Some(credential.create_date())),
+            expires: timestamp(credential.expiration_date()),
         }));
         marker = page.marker;
         if !page.is_truncated || marker.is_none() {
@@ -122,12 +140,21 @@ async fn service_credentials(iam: &aws_sdk_iam::Client, user: &str) -> Result<Ve
     }
 }
 
+/// When the key the finding names was last used. Asked of a long-term key only: IAM knows no other. For the record, so
+/// an answer that does not come is none.
+async fn last_used(iam: &aws_sdk_iam::Client, key: Option<&AccessKeyId>) -> Option<Timestamp> {
+    let key = key.filter(|key| key.is_long_term())?;
+    let output = iam.get_access_key_last_used().access_key_id(key.as_str()).send().await.ok()?;
+    timestamp(output.access_key_last_used()?.last_used_date())
+}
+
 async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Principal, Fault> {
     let name = accused.role.as_str();
     let session_policy = accused.session.as_ref().map(policy::deny_session_name);
-    let (role, profiles, revocation, session_deny) = tokio::join!(
+    let (role, profiles, attached, revocation, session_deny) = tokio::join!(
         iam.get_role().role_name(name).send(),
         iam.list_instance_profiles_for_role().role_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
+        iam.list_attached_role_policies().role_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>(),
         role_policy(iam, name, Some(policy::REVOKE_OLDER_SESSIONS)),
         role_policy(iam, name, session_policy.as_deref()),
     );
@@ -144,6 +171,10 @@ async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Princi
         arn: Arn::parse(role.arn()).map_err(|_| incomplete("GetRole"))?,
         unique_id: UniqueId::parse(role.role_id()).map_err(|_| incomplete("GetRole"))?,
         tags: tags(role.tags()),
+        created: timestamp(Some(role.create_date())),
+        last_used: timestamp(role.role_last_used().and_then(RoleLastUsed::last_used_date)),
+        permissions_boundary: boundary(role.permissions_boundary()),
+        attached_policies: policies(unread.list(ATTACHED_POLICIES, attached)),
         trust_policy: policy::decode(role.assume_role_policy_document().unwrap_or_default()),
         instance_profiles: unread
             .list("instance profiles", profiles)
@@ -182,6 +213,14 @@ impl Unread {
 
 fn tags(tags: &[Tag]) -> BTreeMap<String, String> {
     tags.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect()
+}
+
+fn policies(attached: Vec<AttachedPolicy>) -> Vec<Arn> {
+    attached.into_iter().filter_map(|attached| Arn::parse(attached.policy_arn()?).ok()).collect()
+}
+
+fn boundary(boundary: Option<&AttachedPermissionsBoundary>) -> Option<Arn> {
+    Arn::parse(boundary?.permissions_boundary_arn()?).ok()
 }
 
 fn timestamp(instant: Option<&aws_sdk_iam::primitives::DateTime>) -> Option<Timestamp> {

@@ -2,25 +2,35 @@
 //! needs and the `aws` line a responder would type for it. Adding one is a file here, a variant below and a line
 //! where it is planned.
 
+mod attach_deny_all;
 mod attach_quarantine_marker;
 mod deactivate_key;
+mod deactivate_mfa_device;
 mod deactivate_service_credential;
 mod deactivate_signing_certificate;
 mod deactivate_ssh_key;
 mod deny_all;
+mod deny_by_boundary;
 mod deny_session;
+mod entity;
+mod join_deny_group;
 mod remove_login_profile;
 mod revoke_older_sessions;
 
 use serde::{Deserialize, Serialize};
 
+pub use attach_deny_all::AttachDenyAll;
 pub use attach_quarantine_marker::{AttachQuarantineMarker, QUARANTINE_POLICIES};
 pub use deactivate_key::DeactivateKey;
+pub use deactivate_mfa_device::DeactivateMfaDevice;
 pub use deactivate_service_credential::DeactivateServiceCredential;
 pub use deactivate_signing_certificate::DeactivateSigningCertificate;
 pub use deactivate_ssh_key::DeactivateSshKey;
 pub use deny_all::DenyAll;
+pub use deny_by_boundary::DenyByBoundary;
 pub use deny_session::DenySession;
+pub use entity::{AWS_DENY_ALL, Entity, is_aws_deny_all};
+pub use join_deny_group::JoinDenyGroup;
 pub use remove_login_profile::RemoveLoginProfile;
 pub use revoke_older_sessions::RevokeOlderSessions;
 
@@ -45,7 +55,7 @@ pub trait Change {
 /// How a step is undone by hand, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undo {
-    /// The `aws` lines.
+    /// The `aws` lines. None where nothing is ours to undo.
     pub commands: Vec<String>,
     /// What the lines do not say.
     pub note: Option<&'static str>,
@@ -54,6 +64,11 @@ pub struct Undo {
 impl Undo {
     fn by(command: String) -> Self {
         Self { commands: vec![command], note: None }
+    }
+
+    /// What was so before us is left so.
+    fn left() -> Self {
+        Self { commands: Vec::new(), note: Some("AWSDenyAll or the deny group was in place before Tourniquet acted: it stays") }
     }
 
     fn noting(self, note: &'static str) -> Self {
@@ -133,11 +148,23 @@ steps! {
     DeactivateSshKey,
     DeactivateSigningCertificate,
     AttachQuarantineMarker,
+    AttachDenyAll,
+    DenyByBoundary,
+    JoinDenyGroup,
+    DeactivateMfaDevice,
+}
+
+/// Whether IAM refuses a policy, a boundary or a membership for want of room: the one refusal that asks for the next
+/// rung. A document IAM calls malformed is a fault of ours and is said as such; a permission that is missing is
+/// missing for the other rungs' writes too, or was taken away, and a person has to know (CONTAINMENT A19).
+#[must_use]
+pub fn is_full(code: &str) -> bool {
+    code == "LimitExceeded"
 }
 
 impl Step {
     /// Whether both change the same thing: a marker whichever version of the policy it names, a revocation whatever
-    /// its cut-off, the deny of a session with or without its instance.
+    /// its cut-off, the deny of a session with or without its instance, a boundary whatever it replaces.
     #[must_use]
     pub fn is_same_change(&self, other: &Self) -> bool {
         match (self, other) {
@@ -145,7 +172,24 @@ impl Step {
             (Self::RemoveLoginProfile(step), Self::RemoveLoginProfile(other)) => step.user == other.user,
             (Self::RevokeOlderSessions(step), Self::RevokeOlderSessions(other)) => step.role == other.role,
             (Self::DenySession(step), Self::DenySession(other)) => step.role == other.role && step.session == other.session,
+            (Self::AttachDenyAll(step), Self::AttachDenyAll(other)) => step.principal == other.principal,
+            (Self::DenyByBoundary(step), Self::DenyByBoundary(other)) => step.principal == other.principal,
+            (Self::JoinDenyGroup(step), Self::JoinDenyGroup(other)) => step.user == other.user && step.group == other.group,
+            (Self::DeactivateMfaDevice(step), Self::DeactivateMfaDevice(other)) => {
+                step.user == other.user && step.serial == other.serial
+            }
             _ => self == other,
+        }
+    }
+
+    /// Whether it was so before us, and stays so when everything else is undone.
+    #[must_use]
+    pub fn was_before(&self) -> bool {
+        match self {
+            Self::AttachDenyAll(step) => step.before,
+            Self::DenyByBoundary(step) => step.before,
+            Self::JoinDenyGroup(step) => step.before,
+            _ => false,
         }
     }
 

@@ -5,8 +5,9 @@ use tourniquet::id::{Partition, PrincipalName};
 use tourniquet::plan::{Cut, Plan, Stage};
 use tourniquet::policy;
 use tourniquet::step::{
-    AttachQuarantineMarker, DeactivateKey, DeactivateServiceCredential, DeactivateSigningCertificate, DeactivateSshKey, DenyAll,
-    DenySession, RemoveLoginProfile, RevokeOlderSessions, Step,
+    AttachDenyAll, AttachQuarantineMarker, DeactivateKey, DeactivateMfaDevice, DeactivateServiceCredential,
+    DeactivateSigningCertificate, DeactivateSshKey, DenyAll, DenyByBoundary, DenySession, Entity, JoinDenyGroup,
+    RemoveLoginProfile, RevokeOlderSessions, Step,
 };
 use tourniquet::timestamp::Timestamp;
 
@@ -27,7 +28,11 @@ fn every_step() -> Vec<Step> {
         | Step::DeactivateServiceCredential(_)
         | Step::DeactivateSshKey(_)
         | Step::DeactivateSigningCertificate(_)
-        | Step::AttachQuarantineMarker(_) => step.name(),
+        | Step::AttachQuarantineMarker(_)
+        | Step::AttachDenyAll(_)
+        | Step::DenyByBoundary(_)
+        | Step::JoinDenyGroup(_)
+        | Step::DeactivateMfaDevice(_) => step.name(),
     };
     let instance = arn("arn:aws:ec2:eu-west-1:111122223333:instance/i-0a1b2c3d4e5f67890");
     let credential = "ACCABEDROCKQ7EXAMPLE".to_owned();
@@ -60,10 +65,29 @@ fn every_step() -> Vec<Step> {
             policy: Some("AWSCompromisedKeyQuarantineV3".to_owned()),
         }
         .into(),
+        attach_deny_all(Entity::User(user())).into(),
+        attach_deny_all(Entity::Role(name("developer"))).into(),
+        boundary(Entity::User(user()), Some("arn:aws:iam::111122223333:policy/limits/build")).into(),
+        boundary(Entity::Role(name("developer")), None).into(),
+        JoinDenyGroup { user: user(), group: "TourniquetDenied".to_owned(), before: false }.into(),
+        DeactivateMfaDevice {
+            user: user(),
+            serial: "arn:aws:iam::111122223333:mfa/phone".to_owned(),
+            enabled: Some(at("2026-11-21T20:45:00Z")),
+        }
+        .into(),
     ];
     let names: std::collections::BTreeSet<_> = steps.iter().map(listed).collect();
-    assert_eq!(names.len(), 9, "every step is listed, under a name of its own");
+    assert_eq!(names.len(), 13, "every step is listed, under a name of its own");
     steps
+}
+
+fn attach_deny_all(principal: Entity) -> AttachDenyAll {
+    AttachDenyAll { principal, partition: Partition::Aws, before: false }
+}
+
+fn boundary(principal: Entity, old: Option<&str>) -> DenyByBoundary {
+    DenyByBoundary { principal, partition: Partition::China, old: old.map(arn), before: false }
 }
 
 fn revocation(cutoff: &str) -> RevokeOlderSessions {
@@ -160,7 +184,7 @@ fn a_document_stays_one_word_of_its_line() {
 }
 
 fn plan(cut: Vec<Cut>, steps: Vec<Step>) -> Plan {
-    Plan { cut, then: vec![Stage { name: "credentials".to_owned(), steps }] }
+    Plan { cut, then: vec![Stage { name: "credentials".to_owned(), steps }], fallback: Vec::new() }
 }
 
 fn deactivate(text: &str) -> Step {
@@ -295,6 +319,7 @@ fn a_session_s_deny_with_its_instance_replaces_the_one_without_and_never_the_rev
     let plan = |steps: &[(&str, bool)]| Plan {
         cut: steps.iter().map(|(of, on_instance)| deny_session(of, *on_instance).into()).collect(),
         then: Vec::new(),
+        fallback: Vec::new(),
     };
     assert_eq!(plan(&[(INSTANCE, false)]).merged(&plan(&[(INSTANCE, true)])), plan(&[(INSTANCE, true)]));
     assert_eq!(plan(&[(INSTANCE, true)]).merged(&plan(&[(INSTANCE, false)])), plan(&[(INSTANCE, true)]));
@@ -329,7 +354,7 @@ fn what_leaves_the_case_holds_no_whole_key() {
 
 #[test]
 fn a_later_cut_off_replaces_the_earlier_one_and_an_earlier_one_never_the_later() {
-    let plan = |cutoff: &str| Plan { cut: vec![revocation(cutoff).into()], then: Vec::new() };
+    let plan = |cutoff: &str| Plan { cut: vec![revocation(cutoff).into()], ..Plan::default() };
     let (early, late) = (plan("2026-11-21T20:48:30Z"), plan("2026-11-21T20:55:00Z"));
     assert_eq!(early.clone().merged(&late), late);
     assert_eq!(late.clone().merged(&early), late);
@@ -338,7 +363,7 @@ fn a_later_cut_off_replaces_the_earlier_one_and_an_earlier_one_never_the_later()
 #[test]
 fn a_plan_revokes_before_its_latest_cut_off_and_one_without_a_revocation_before_none() {
     let cuts = vec![revocation("2026-11-21T20:55:00Z").into(), revocation("2026-11-21T20:48:30Z").into()];
-    assert_eq!(Plan { cut: cuts, then: Vec::new() }.revoked_before(), Some(at("2026-11-21T20:55:00Z")));
+    assert_eq!(Plan { cut: cuts, ..Plan::default() }.revoked_before(), Some(at("2026-11-21T20:55:00Z")));
     assert_eq!(plan(vec![DenyAll { user: user() }.into()], vec![deactivate(FIRST_KEY)]).revoked_before(), None);
 }
 
@@ -384,7 +409,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
     ];
     let stage = (prop::sample::select(vec!["credentials", "more"]), prop::collection::vec(a_step(), 0..4));
     (cut, prop::collection::vec(stage, 0..3)).prop_map(|(cut, stages)| {
-        let empty = Plan { cut, then: Vec::new() };
+        let empty = Plan { cut, ..Plan::default() };
         // Merged stage by stage, so that neither a stage nor a step stands twice in the plan to begin with.
         stages.into_iter().fold(empty, |plan, (name, mut steps)| {
             let mut known: Vec<Step> = Vec::new();
@@ -393,7 +418,7 @@ fn a_plan() -> impl Strategy<Value = Plan> {
                 known.extend(is_new.then(|| step.clone()));
                 is_new
             });
-            plan.merged(&Plan { cut: Vec::new(), then: vec![Stage { name: name.to_owned(), steps }] })
+            plan.merged(&Plan { then: vec![Stage { name: name.to_owned(), steps }], ..Plan::default() })
         })
     })
 }

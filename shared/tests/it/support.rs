@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use tourniquet::containment::identity::{
-    AccessKey, Credential, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential,
+    AccessKey, Credential, MfaDevice, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential,
 };
 use tourniquet::containment::{AtSource, Responder};
 use tourniquet::event::{Parsed, parse};
@@ -117,6 +117,8 @@ pub(crate) fn responder() -> Responder {
         account: account(),
         partition: Partition::Aws,
         own_roles: vec![arn("arn:aws:iam::111122223333:role/contain-identity-role")],
+        deny_group: Some("TourniquetDenied".to_owned()),
+        members: Vec::new(),
     }
 }
 
@@ -143,9 +145,13 @@ pub(crate) fn user() -> ObservedUser {
         arn: arn("arn:aws:iam::111122223333:user/ci/svc-build"),
         unique_id: unique_id(USER_ID),
         tags: BTreeMap::new(),
+        created: Some(at("2025-12-01T02:03:04Z")),
+        password_last_used: Some(at("2026-11-20T08:00:00Z")),
+        permissions_boundary: None,
+        groups: vec!["builders".to_owned()],
         keys: vec![
-            AccessKey { id: key(FIRST_KEY), active: true, created: Some(at("2026-01-02T03:04:05Z")) },
-            AccessKey { id: key(SECOND_KEY), active: false, created: None },
+            AccessKey { id: key(FIRST_KEY), active: true, created: Some(at("2026-01-02T03:04:05Z")), last_used: None },
+            AccessKey { id: key(SECOND_KEY), active: false, created: None, last_used: None },
         ],
         login: Some((Some(at("2026-02-03T04:05:06Z")), false)),
         service_credentials: vec![
@@ -153,16 +159,23 @@ pub(crate) fn user() -> ObservedUser {
                 id: "ACCABEDROCKQ7EXAMPLE".to_owned(),
                 service: "bedrock.amazonaws.com".to_owned(),
                 active: true,
+                created: Some(at("2026-03-04T05:06:07Z")),
+                expires: None,
             },
             ServiceCredential {
                 id: "ACCACODECOMMQEXAMPLE".to_owned(),
                 service: "codecommit.amazonaws.com".to_owned(),
                 active: true,
+                created: Some(at("2026-03-04T05:06:07Z")),
+                expires: None,
             },
         ],
-        ssh_keys: vec![Credential { id: "APKASSHKEYQ77EXAMPLE".to_owned(), active: true }],
-        certificates: vec![Credential { id: "CERTIFICATEQ7EXAMPLECERTIFICATEQ".to_owned(), active: true }],
-        mfa_devices: vec!["arn:aws:iam::111122223333:mfa/svc-build".to_owned()],
+        ssh_keys: vec![Credential { id: "APKASSHKEYQ77EXAMPLE".to_owned(), active: true, uploaded: Some(at("2026-01-05T00:00:00Z")) }],
+        certificates: vec![Credential { id: "CERTIFICATEQ7EXAMPLECERTIFICATEQ".to_owned(), active: true, uploaded: None }],
+        mfa_devices: vec![MfaDevice {
+            serial: "arn:aws:iam::111122223333:mfa/svc-build".to_owned(),
+            enabled: Some(at("2025-12-01T03:00:00Z")),
+        }],
         attached_policies: vec![arn("arn:aws:iam::aws:policy/ReadOnlyAccess")],
         deny: None,
         unread: Vec::new(),
@@ -176,6 +189,10 @@ pub(crate) fn role() -> ObservedRole {
         arn: arn("arn:aws:iam::111122223333:role/people/developer"),
         unique_id: unique_id(ROLE_ID),
         tags: BTreeMap::new(),
+        created: Some(at("2025-06-07T08:09:10Z")),
+        last_used: None,
+        permissions_boundary: None,
+        attached_policies: vec![arn("arn:aws:iam::aws:policy/PowerUserAccess")],
         trust_policy: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",
             "Principal":{"AWS":"arn:aws:iam::444455556666:root","Service":["ec2.amazonaws.com"]}}]}"#
             .to_owned(),

@@ -1,12 +1,12 @@
 //! The changes an identity needs: which, for a user and for a role, and what of them is missing later.
 
-use serde_json::Value;
-
-use super::super::Decision;
-use super::observed::{ATTACHED_POLICIES, OWN_DENY, ObservedRole, ObservedUser, Principal, REVOCATION_MARGIN};
+use super::super::{Decision, Responder};
+use super::ladder::{holds_on_role, holds_on_user, rungs_for_role, rungs_for_user};
+use super::observed::{ATTACHED_POLICIES, MFA_DEVICES, MfaDevice, OWN_DENY, ObservedRole, ObservedUser, Principal, REVOCATION_MARGIN};
+use super::sources::sources;
 use crate::finding::{Finding, RoleSession};
-use crate::id::{Arn, Partition};
-use crate::plan::{Cut, Plan, Stage};
+use crate::id::{Arn, Partition, PrincipalName};
+use crate::plan::{Cut, DENY_STAGE, Plan, Stage};
 use crate::policy;
 use crate::step::{
     AttachQuarantineMarker, DeactivateKey, DeactivateServiceCredential, DeactivateSigningCertificate, DeactivateSshKey, DenyAll,
@@ -17,28 +17,59 @@ use crate::timestamp::Timestamp;
 
 /// What `plan` wants and does not hold, and what new credentials need: undone by somebody, added since, or never done.
 /// Empty when the containment holds. A revocation that is gone is wanted again with a cut-off of now, never with the
-/// old one: sessions made since must not escape it (CONTAINMENT A6).
+/// old one: sessions made since must not escape it (CONTAINMENT A6). A cut that did not fit is not missing while a rung
+/// holds in its place (CONTAINMENT A19).
 #[must_use]
 pub fn missing(plan: &Plan, principal: &Principal, partition: Partition, now: Timestamp) -> Plan {
     // A deny that could not be read is not known to be gone: that is for the outcome to say, not to be called tampering.
     let blind = principal.unread().iter().any(|what| what.starts_with(OWN_DENY));
     match principal {
         Principal::User(user) => {
-            let wanted = user_plan(user, partition);
-            let denied = blind || user.deny.as_deref() == Some(policy::deny_all().as_str());
-            Plan { cut: if denied { Vec::new() } else { wanted.cut }, ..wanted }
+            let mut wanted = user_plan(user, partition);
+            let denied = blind
+                || user.deny.as_deref() == Some(policy::deny_all().as_str())
+                || plan.rungs().any(|rung| holds_on_user(rung, user));
+            if denied {
+                wanted.cut.clear();
+            }
+            wanted.then.splice(0..0, gone_rungs(plan, |rung| holds_on_user(rung, user)));
+            wanted.then.extend(enabled_again(plan, user));
+            wanted
         }
         Principal::Role(role) if !blind => {
-            let cut = plan.cut.iter().filter(|cut| !holds(cut, role)).map(|cut| match cut.step() {
+            let denied = plan.rungs().any(|rung| holds_on_role(rung, role));
+            let cut = plan.cut.iter().filter(|cut| !denied && !holds(cut, role)).map(|cut| match cut.step() {
                 Step::RevokeOlderSessions(step) => {
                     RevokeOlderSessions { role: step.role.clone(), cutoff: latest_cutoff(role, now).max(step.cutoff) }.into()
                 }
                 _ => cut.clone(),
             });
-            Plan { cut: cut.collect(), then: Vec::new() }
+            Plan { cut: cut.collect(), then: gone_rungs(plan, |rung| holds_on_role(rung, role)), fallback: Vec::new() }
         }
         Principal::Role(_) | Principal::Absent | Principal::NotLooked | Principal::Unreachable { .. } => Plan::default(),
     }
+}
+
+/// The rungs that were carried out and are in place no more.
+fn gone_rungs(plan: &Plan, holds: impl Fn(&Step) -> bool) -> Vec<Stage> {
+    stage(DENY_STAGE, plan.rungs().filter(|rung| !holds(rung)).cloned().collect())
+}
+
+/// The MFA devices the plan took off the user and that are on it again, stage by stage.
+fn enabled_again(plan: &Plan, user: &ObservedUser) -> Vec<Stage> {
+    let is_on_again = |step: &&Step| match step {
+        Step::DeactivateMfaDevice(step) => user.mfa_devices.iter().any(|device| device.serial == step.serial),
+        _ => false,
+    };
+    if user.unread.iter().any(|what| what.starts_with(MFA_DEVICES)) {
+        return Vec::new();
+    }
+    plan.then.iter().flat_map(|known| stage(&known.name, known.steps.iter().filter(is_on_again).cloned().collect())).collect()
+}
+
+/// A stage of these steps, where there are any.
+fn stage(name: &str, steps: Vec<Step>) -> Vec<Stage> {
+    if steps.is_empty() { Vec::new() } else { vec![Stage { name: name.to_owned(), steps }] }
 }
 
 fn holds(cut: &Cut, role: &ObservedRole) -> bool {
@@ -54,8 +85,16 @@ fn holds(cut: &Cut, role: &ObservedRole) -> bool {
 }
 
 /// What contains a user, and what there is to say of it.
-pub(super) fn plan_for_user(decision: &mut Decision, user: &ObservedUser, partition: Partition) {
+pub(super) fn plan_for_user(
+    decision: &mut Decision,
+    user: &ObservedUser,
+    finding: &Finding,
+    responder: &Responder,
+    now: Timestamp,
+) {
+    let partition = responder.partition;
     decision.plan = user_plan(user, partition);
+    decision.plan.fallback = rungs_for_user(user, partition, responder.deny_group(&finding.account));
     decision.unread.clone_from(&user.unread);
     decision.blast_radius.push(format!("everything that signs in or signs requests as user {}", user.name));
     if let Some(attached) = user.attached_policies.iter().find(|arn| is_quarantine(arn)) {
@@ -64,15 +103,56 @@ pub(super) fn plan_for_user(decision: &mut Decision, user: &ObservedUser, partit
             attached.resource().trim_start_matches("policy/")
         ));
     }
+    name_assumed_roles(decision, finding, now);
     decision.residual_risk.push(
         "roles it assumed before the cut: those sessions live until they expire (look for AssumeRole by its keys in CloudTrail)"
             .to_owned(),
     );
     decision.residual_risk.push("what it created: users, keys, roles, policies, functions (look in CloudTrail)".to_owned());
+    if user.name.as_str().starts_with(BEDROCK_USER_PREFIX) {
+        decision.next_steps.push(
+            "Its name begins like the users made for Bedrock API keys. Its long-term Bedrock API keys are service-specific \
+             credentials and are set Inactive with the others; short-term ones are sessions, and die with the deny. Check who \
+             made the key, and what was invoked with it."
+                .to_owned(),
+        );
+    }
     if !user.mfa_devices.is_empty() {
+        let device = |device: &MfaDevice| {
+            let enabled = device.enabled.map(|at| format!(" (enabled {at})")).unwrap_or_default();
+            format!("{}{enabled}", printable(&device.serial, 120))
+        };
         decision.next_steps.push(format!(
             "check whether its MFA device was added by the attacker: {}",
-            user.mfa_devices.iter().map(|serial| printable(serial, 120)).collect::<Vec<_>>().join(", ")
+            user.mfa_devices.iter().map(device).collect::<Vec<_>>().join(", ")
+        ));
+    }
+}
+
+/// How the names of the users begin that the console makes for long-term Bedrock API keys.
+const BEDROCK_USER_PREFIX: &str = "BedrockAPIKey-";
+
+/// The roles the detector says the accused assumed: their sessions outlive the cut, and each is a case of its own for
+/// a person, who gets the line (CONTAINMENT A7).
+fn name_assumed_roles(decision: &mut Decision, finding: &Finding, now: Timestamp) {
+    for role in &finding.assumed_roles {
+        let shown = printable(role.as_str(), 160);
+        decision.residual_risk.push(format!("sessions of {shown}, which it assumed: they live until they expire"));
+        let path = role.resource();
+        let name = path.strip_prefix("role/").and_then(|path| path.rsplit('/').next()).map(PrincipalName::parse);
+        let Some(Ok(name)) = name else {
+            decision.next_steps.push(format!("revoke the older sessions of {shown}"));
+            continue;
+        };
+        if path.starts_with("role/aws-service-role/") || path.starts_with("role/aws-reserved/") {
+            decision.next_steps.push(format!("{shown} can only be changed by AWS: see who uses it, and contain that"));
+            continue;
+        }
+        let step = RevokeOlderSessions { role: name, cutoff: now.plus(REVOCATION_MARGIN) };
+        decision.next_steps.push(format!(
+            "{shown} was assumed by it. If nobody else depends on its older sessions, revoke them, in account {}: {}",
+            role.account(),
+            Step::from(step).command()
         ));
     }
 }
@@ -110,8 +190,7 @@ fn user_plan(user: &ObservedUser, partition: Partition) -> Plan {
     if !unseen && !user.attached_policies.iter().any(is_quarantine) {
         steps.push(AttachQuarantineMarker { user: name(), partition, policy: None }.into());
     }
-    let then = if steps.is_empty() { Vec::new() } else { vec![Stage { name: "credentials".to_owned(), steps }] };
-    Plan { cut, then }
+    Plan { cut, then: stage("credentials", steps), fallback: Vec::new() }
 }
 
 /// What contains a role's session, or the role where no session is named, and what there is to say of it.
@@ -120,13 +199,18 @@ pub(super) fn plan_for_role(
     role: &ObservedRole,
     accused: &RoleSession,
     finding: &Finding,
+    may_deny_whole_role: bool,
     now: Timestamp,
 ) {
     decision.unread.clone_from(&role.unread);
+    if may_deny_whole_role {
+        decision.plan.fallback = rungs_for_role(role, finding.partition());
+    }
     let instance = accused.instance.as_ref().and_then(|id| {
         Arn::parse(&format!("arn:{}:ec2:{}:{}:instance/{id}", finding.partition(), finding.region, finding.account)).ok()
     });
-    let others = users_of(role);
+    let sources = sources(role);
+    let others = sources.users;
     if let Some(session) = &accused.session {
         let step = DenySession { role: role.name.clone(), role_id: role.unique_id.clone(), session: session.clone(), instance };
         decision.plan.cut.push(step.into());
@@ -154,6 +238,11 @@ pub(super) fn plan_for_role(
             .residual_risk
             .push("whoever may still assume the role gets a new session that works: close the source too".to_owned());
     }
+    if let Some(sessions) = sources.sessions {
+        decision.blast_radius.push(format!("where its sessions come from, by its trust policy: {sessions}"));
+    }
+    decision.next_steps.extend(sources.next_steps);
+    name_assumed_roles(decision, finding, now);
     decision
         .residual_risk
         .push("roles assumed from this session: they live until they expire (look for AssumeRole in CloudTrail)".to_owned());
@@ -165,27 +254,4 @@ fn latest_cutoff(role: &ObservedRole, now: Timestamp) -> Timestamp {
     let cutoff = now.plus(REVOCATION_MARGIN);
     let furthest = cutoff.plus(REVOCATION_MARGIN);
     role.revoked_before().filter(|existing| *existing <= furthest).map_or(cutoff, |existing| existing.max(cutoff))
-}
-
-/// Who uses a role, as far as IAM alone tells: its instance profiles and whom its trust policy lets in.
-fn users_of(role: &ObservedRole) -> String {
-    let mut users: Vec<String> =
-        role.instance_profiles.iter().map(|profile| format!("instance profile {}", printable(profile, 80))).collect();
-    let statements = serde_json::from_str::<Value>(&role.trust_policy).ok();
-    let statements = statements.as_ref().and_then(|policy| policy.get("Statement"));
-    for statement in statements.into_iter().flat_map(elements) {
-        for principals in statement.get("Principal").and_then(Value::as_object).into_iter().flat_map(serde_json::Map::values) {
-            users.extend(
-                elements(principals).filter_map(Value::as_str).map(|principal| format!("trusts {}", printable(principal, 100))),
-            );
-        }
-    }
-    users.sort();
-    users.dedup();
-    if users.is_empty() { "its users could not be told from IAM".to_owned() } else { users.join(", ") }
-}
-
-/// A JSON value that may be one thing or a list of them, as IAM writes policies.
-fn elements(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice).iter()
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::{AtSource, CannotContain, Decision, Responder, TargetRecord, Verdict};
 use super::changes::{plan_for_role, plan_for_user};
 use super::observed::{Observed, Principal};
+use super::persistence::signs_since;
 use crate::event::{Ignored, IgnoredReason};
 use crate::finding::{ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
 use crate::guardrails::{Guardrails, Mode, Ruling, Subject};
@@ -25,6 +26,7 @@ pub fn decide(finding: &Finding, target: &Target, observed: &Observed, responder
         blast_radius: Vec::new(),
         unread: Vec::new(),
         next_steps: Vec::new(),
+        persistence: Vec::new(),
     };
     if let Some(verdict) = not_to_be_acted_on(finding, target, observed) {
         decision.verdict = verdict;
@@ -35,6 +37,7 @@ pub fn decide(finding: &Finding, target: &Target, observed: &Observed, responder
         decision.verdict = Verdict::CannotContain(reason);
         return decision;
     }
+    decision.persistence = signs_since(&observed.principal, finding.first_seen);
     if let Some(reason) = protected(finding, target, observed, responder) {
         decision.next_steps.push(
             "It is protected and was not touched. If it really is compromised, contain it by hand, and keep another way into \
@@ -45,8 +48,11 @@ pub fn decide(finding: &Finding, target: &Target, observed: &Observed, responder
         return decision;
     }
     match (&observed.principal, target) {
-        (Principal::User(user), _) => plan_for_user(&mut decision, user, responder.partition),
-        (Principal::Role(role), Target::RoleSession(session)) => plan_for_role(&mut decision, role, session, finding, now),
+        (Principal::User(user), _) => plan_for_user(&mut decision, user, finding, responder, now),
+        (Principal::Role(role), Target::RoleSession(session)) => {
+            let whole = observed.guardrails.as_ref().is_ok_and(Guardrails::may_deny_whole_role);
+            plan_for_role(&mut decision, role, session, finding, whole, now);
+        }
         _ => {}
     }
     decision.verdict = go_how_far(&mut decision.ruling, finding, target, observed);
@@ -162,7 +168,7 @@ fn elsewhere_reason(sort: ElsewhereSort) -> CannotContain {
 
 fn protected(finding: &Finding, target: &Target, observed: &Observed, responder: &Responder) -> Option<String> {
     let subject = subject(finding, target, &observed.principal);
-    if subject.arn.is_some_and(|arn| responder.own_roles.contains(arn)) {
+    if subject.arn.is_some_and(|arn| responder.is_own(arn)) {
         return Some("this is Tourniquet's own role: the responder never contains itself".to_owned());
     }
     let protection = observed.guardrails.as_ref().ok()?.protection(subject)?;

@@ -21,6 +21,12 @@ pub const OWN_DENY: &str = "our own deny";
 /// How the attached policies are called among what could not be read.
 pub const ATTACHED_POLICIES: &str = "attached policies";
 
+/// How the groups are called among what could not be read.
+pub const GROUPS: &str = "groups";
+
+/// How the MFA devices are called among what could not be read.
+pub const MFA_DEVICES: &str = "MFA devices";
+
 /// Everything the decision about an identity needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
@@ -84,6 +90,18 @@ pub struct ObservedUser {
     pub unique_id: UniqueId,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
+    /// When it was made.
+    #[serde(default)]
+    pub created: Option<Timestamp>,
+    /// When its console password was last used.
+    #[serde(default)]
+    pub password_last_used: Option<Timestamp>,
+    /// Its permissions boundary.
+    #[serde(default)]
+    pub permissions_boundary: Option<Arn>,
+    /// The groups it is in.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// Its access keys.
     pub keys: Vec<AccessKey>,
     /// Its console password: when it was set, and whether it must be changed. The password itself nobody can read.
@@ -94,8 +112,8 @@ pub struct ObservedUser {
     pub ssh_keys: Vec<Credential>,
     /// Its signing certificates.
     pub certificates: Vec<Credential>,
-    /// Serial numbers of its MFA devices. Read for the record; never changed here (CONTAINMENT A16).
-    pub mfa_devices: Vec<String>,
+    /// Its MFA devices. One is changed only where CloudTrail says the attacker added it (CONTAINMENT A16).
+    pub mfa_devices: Vec<MfaDevice>,
     /// The managed policies attached to it.
     pub attached_policies: Vec<Arn>,
     /// The document under our deny's name, decoded.
@@ -113,6 +131,18 @@ pub struct AccessKey {
     pub active: bool,
     /// When it was made.
     pub created: Option<Timestamp>,
+    /// When it was last used. Asked only of the key the finding names; IAM is minutes to hours late with it.
+    #[serde(default)]
+    pub last_used: Option<Timestamp>,
+}
+
+/// An MFA device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MfaDevice {
+    /// Its serial number.
+    pub serial: String,
+    /// When it was enabled for the user.
+    pub enabled: Option<Timestamp>,
 }
 
 /// A service-specific credential.
@@ -124,6 +154,12 @@ pub struct ServiceCredential {
     pub service: String,
     /// Whether it works.
     pub active: bool,
+    /// When it was made.
+    #[serde(default)]
+    pub created: Option<Timestamp>,
+    /// When it expires; never where there is none.
+    #[serde(default)]
+    pub expires: Option<Timestamp>,
 }
 
 /// An SSH key or a signing certificate.
@@ -133,6 +169,9 @@ pub struct Credential {
     pub id: String,
     /// Whether it works.
     pub active: bool,
+    /// When it was uploaded.
+    #[serde(default)]
+    pub uploaded: Option<Timestamp>,
 }
 
 /// An IAM role.
@@ -146,6 +185,18 @@ pub struct ObservedRole {
     pub unique_id: UniqueId,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
+    /// When it was made.
+    #[serde(default)]
+    pub created: Option<Timestamp>,
+    /// When it was last used, as far as IAM tells.
+    #[serde(default)]
+    pub last_used: Option<Timestamp>,
+    /// Its permissions boundary.
+    #[serde(default)]
+    pub permissions_boundary: Option<Arn>,
+    /// The managed policies attached to it.
+    #[serde(default)]
+    pub attached_policies: Vec<Arn>,
     /// Who may assume it, from the trust policy, decoded.
     pub trust_policy: String,
     /// The instance profiles it is in.

@@ -82,7 +82,7 @@ fn every_subset_of_undone_things_is_named_exactly() {
 #[test]
 fn a_credential_made_after_the_containment_is_missing_too() {
     let mut user = contained();
-    user.keys.push(AccessKey { id: key("AKIAMADEAFTERWARDSQQ"), active: true, created: None });
+    user.keys.push(AccessKey { id: key("AKIAMADEAFTERWARDSQQ"), active: true, created: None, last_used: None });
     assert_eq!(missing(user), BTreeSet::from(["deactivate_key AKIA…DSQQ".to_owned()]));
 }
 

@@ -6,7 +6,7 @@ use tourniquet::containment::{AtSource, Decision, Responder, Verdict};
 use tourniquet::finding::{Elsewhere, ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
 use tourniquet::guardrails::Guardrails;
 use tourniquet::id::{AccountId, InstanceId, PrincipalName};
-use tourniquet::step::Step;
+use tourniquet::step::{AttachDenyAll, DenyByBoundary, Entity, Step};
 
 use crate::support::{
     FIRST_KEY, INSTANCE, ROLE_ID, USER_ID, arn, at, finding, key, now, responder, role, session, shipped, unique_id, user,
@@ -115,6 +115,14 @@ fn changes(step: &Step) -> (&'static str, &PrincipalName) {
         Step::AttachQuarantineMarker(step) => ("user", &step.user),
         Step::DenySession(step) => ("role", &step.role),
         Step::RevokeOlderSessions(step) => ("role", &step.role),
+        Step::JoinDenyGroup(step) => ("user", &step.user),
+        Step::DeactivateMfaDevice(step) => ("user", &step.user),
+        Step::AttachDenyAll(AttachDenyAll { principal, .. }) | Step::DenyByBoundary(DenyByBoundary { principal, .. }) => {
+            match principal {
+                Entity::User(name) => ("user", name),
+                Entity::Role(name) => ("role", name),
+            }
+        }
     }
 }
 
@@ -151,7 +159,7 @@ fn check(finding: &Finding, target: &Target, observed: &Observed, responder: &Re
     if decision.verdict == Verdict::Contain {
         assert!(observed.guardrails.is_ok());
         assert!(matches!(observed.source, AtSource::Confirmed(_) | AtSource::NotKept));
-        let own = |role: &ObservedRole| responder.own_roles.contains(&role.arn);
+        let own = |role: &ObservedRole| responder.is_own(&role.arn);
         assert!(!matches!(&observed.principal, Principal::Role(role) if own(role)));
     }
 }

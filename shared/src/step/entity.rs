@@ -1,0 +1,67 @@
+//! The IAM entity a deny of everything is put on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Arn, Partition, PrincipalName};
+use crate::text::shell_word;
+
+/// An IAM user or an IAM role. Stored as `"user": NAME` or `"role": NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entity {
+    /// A user.
+    User(PrincipalName),
+    /// A role: what is put on it hits everyone who holds it.
+    Role(PrincipalName),
+}
+
+impl Entity {
+    /// `user/NAME` or `role/NAME`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::User(name) => format!("user/{name}"),
+            Self::Role(name) => format!("role/{name}"),
+        }
+    }
+
+    /// `user` or `role`, as IAM's operations are called.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Role(_) => "role",
+        }
+    }
+
+    /// `--user-name NAME` or `--role-name NAME`.
+    pub(super) fn option(&self) -> String {
+        let (Self::User(name) | Self::Role(name)) = self;
+        format!("--{}-name {}", self.kind(), shell_word(name.as_str()))
+    }
+}
+
+pub(super) const USER_LASTING: &str =
+    "sessions minted from the user's keys live up to 36 hours and nothing else denies them: undo this that long after the keys went Inactive";
+
+impl Entity {
+    /// How long a deny of everything has to stay: a release by a cut-off would need the room that was not there.
+    pub(super) fn lasting(&self) -> &'static str {
+        match self {
+            Self::User(_) => USER_LASTING,
+            Self::Role(_) => "sessions of a role live up to 12 hours: keep this that long after the source of the session is clean",
+        }
+    }
+}
+
+/// AWS's own policy that denies everything. Being AWS's, its text can be changed by nobody in the account.
+pub const AWS_DENY_ALL: &str = "AWSDenyAll";
+
+pub(super) fn aws_deny_all(partition: Partition) -> String {
+    format!("arn:{partition}:iam::aws:policy/{AWS_DENY_ALL}")
+}
+
+/// Whether `arn` is AWS's own `AWSDenyAll`, of whatever partition.
+#[must_use]
+pub fn is_aws_deny_all(arn: &Arn) -> bool {
+    arn.account() == "aws" && arn.service() == "iam" && arn.resource().strip_prefix("policy/") == Some(AWS_DENY_ALL)
+}

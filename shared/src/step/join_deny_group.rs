@@ -1,0 +1,56 @@
+//! Put a user into the group that denies everything: the last rung inside the account (CONTAINMENT A19).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Change, Undo};
+use crate::id::PrincipalName;
+use crate::text::shell_word;
+
+/// Adds a user to the deny group, which was made for this beforehand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinDenyGroup {
+    /// The user.
+    pub user: PrincipalName,
+    /// The group.
+    pub group: String,
+    /// Whether it was a member before us: then that is not ours to take back.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub before: bool,
+}
+
+impl JoinDenyGroup {
+    fn line(&self, verb: &str) -> String {
+        format!("aws iam {verb} --group-name {} --user-name {}", shell_word(&self.group), shell_word(self.user.as_str()))
+    }
+}
+
+impl Change for JoinDenyGroup {
+    const NAME: &'static str = "join_deny_group";
+
+    fn on(&self) -> String {
+        format!("user/{} group/{}", self.user, self.group)
+    }
+
+    fn permissions(&self) -> &'static [&'static str] {
+        &["iam:AddUserToGroup"]
+    }
+
+    fn command(&self) -> String {
+        self.line("add-user-to-group")
+    }
+
+    fn undo(&self) -> Undo {
+        if self.before {
+            return Undo::left();
+        }
+        Undo::by(self.line("remove-user-from-group")).noting(super::entity::USER_LASTING)
+    }
+}
+
+#[cfg(feature = "iam")]
+impl JoinDenyGroup {
+    pub(super) async fn apply(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        let output = iam.add_user_to_group().group_name(&self.group).user_name(self.user.as_str()).send().await?;
+        Ok(super::Applied { changed: !self.before, ..super::Applied::changed(&output) })
+    }
+}
