@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::containment::Responder;
+use crate::containment::{Member, Responder};
 use crate::id::{AccountId, Arn, InvalidId};
 
 /// What the template tells the function.
@@ -78,7 +78,15 @@ impl Config {
     pub fn responder(&self) -> Result<Responder, ConfigError> {
         let own = self.own_roles.first().ok_or(ConfigError::Missing("PROTECTED_ARNS"))?;
         let account = AccountId::parse(own.account()).map_err(|error| invalid("PROTECTED_ARNS", &error))?;
-        Ok(Responder { account, partition: own.partition(), own_roles: self.own_roles.clone(), deny_group: None, members: Vec::new() })
+        let member = |(account, role)| Member { account, role };
+        let members = self.members()?.into_iter().map(member).collect();
+        Ok(Responder {
+            account,
+            partition: own.partition(),
+            own_roles: self.own_roles.clone(),
+            deny_group: self.deny_group.clone(),
+            members,
+        })
     }
 }
 

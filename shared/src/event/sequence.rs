@@ -66,7 +66,8 @@ fn is_one_chain(targets: &[Target], issued: &[(Target, Arn)], account: &AccountI
     }
     // As many rounds as there are links in the longest chain.
     for _ in targets {
-        reached = (0..targets.len()).map(|child| reached[child] || parents[child].iter().any(|&parent| reached[parent])).collect();
+        reached =
+            (0..targets.len()).map(|child| reached[child] || parents[child].iter().any(|&parent| reached[parent])).collect();
     }
     reached.into_iter().all(|is_reached| is_reached)
 }

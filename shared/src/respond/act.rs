@@ -8,7 +8,7 @@ use crate::case::store::Remembered;
 use crate::error::Retry;
 use crate::outcome::{Status, StepReport};
 use crate::plan::{Cut, Plan};
-use crate::step::Step;
+use crate::step::{Step, is_full};
 
 /// What became of a step.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub(super) struct Attempt {
     pub(super) report: StepReport,
     /// Whether it failed in a way a retry could mend.
     pub(super) retryable: bool,
+    /// Whether it failed because it does not fit: then the rungs below it are tried.
+    full: bool,
 }
 
 impl Delivery<'_> {
@@ -43,12 +45,37 @@ impl Delivery<'_> {
         attempts
     }
 
-    pub(super) async fn attempt(&self, iam: &aws_sdk_iam::Client, step: &Step) -> Attempt {
+    /// Where a cut does not fit: the rungs below it, one after the other, until one holds. Those an earlier delivery
+    /// carried out come first. A rung that holds becomes a step of the plan (CONTAINMENT A19).
+    pub(super) async fn climb_down(&self, iam: &aws_sdk_iam::Client, plan: &mut Plan, attempts: &mut Vec<Attempt>) {
+        let does_not_fit = |cut: &&Cut| {
+            let last = last_of_each(attempts).into_iter().find(|attempt| attempt.step.is_same_change(cut.step()));
+            last.is_some_and(|attempt| attempt.full)
+        };
+        // A principal has one ladder, whichever of its cuts does not fit.
+        let Some(cut) = plan.cut.iter().find(does_not_fit) else { return };
+        let mut failed = cut.step().clone();
+        let mut carried_out: Vec<Step> = plan.rungs().cloned().collect();
+        carried_out.reverse();
+        while let Some(rung) = carried_out.pop().or_else(|| plan.rung_after(&failed).cloned()) {
+            let attempt = self.attempt(iam, &rung).await;
+            let holds = attempt.report.status.holds();
+            attempts.push(attempt);
+            if holds {
+                plan.take_rung(&rung);
+                return;
+            }
+            failed = rung;
+        }
+    }
+
+    async fn attempt(&self, iam: &aws_sdk_iam::Client, step: &Step) -> Attempt {
         let started_ms = self.elapsed_ms();
         // Boxed: the futures of nine SDK operations, of which one is polled.
         let applied = Box::pin(step.apply(iam)).await;
         let took_ms = self.elapsed_ms() - started_ms;
         let retryable = applied.as_ref().is_err_and(Fault::is_retryable);
+        let full = applied.as_ref().is_err_and(|fault| is_full(&fault.code));
         let (status, request_id, as_done) = match applied {
             Ok(applied) if applied.changed => (Status::Done, applied.request_id, applied.as_done),
             Ok(applied) => (Status::Already, applied.request_id, applied.as_done),
@@ -62,7 +89,7 @@ impl Delivery<'_> {
             took_ms,
             request_ids: request_id.into_iter().collect(),
         };
-        Attempt { step: step.clone(), as_done, report, retryable }
+        Attempt { step: step.clone(), as_done, report, retryable, full }
     }
 }
 

@@ -10,13 +10,15 @@ use super::walk::{Decided, with};
 use crate::aws::{Fault, FaultClass};
 use crate::case::store::{Etag, Remembered, Written};
 use crate::case::{EntryKind, OpenCase, State};
-use crate::containment::Verdict;
+use crate::containment::{Verdict, identity};
 use crate::error::Retry;
 use crate::finding::{Finding, Source};
 use crate::outcome::{Outcome, Status};
+use crate::plan::Cut;
 use crate::report::answer::{TargetResult, release_hint};
 use crate::report::notification::{Told, note, notification};
 use crate::report::security_hub;
+use crate::step::Step;
 
 /// How often Lambda delivers an event: after the last, a partial containment is reported as what it is.
 pub(super) const DELIVERIES: u32 = 3;
@@ -69,13 +71,17 @@ impl Delivery<'_> {
         let steps =
             async { if contains { self.carry_out(&work.decided.access.iam, &remembered, None).await } else { Vec::new() } };
         let event = async { if first { store.keep_event(&work.case.case, self.event).await } else { Ok(()) } };
-        let (steps, memory, event) = tokio::join!(steps, memory, event);
+        let evidence = async { if contains { self.mfa_evidence(&work).await } else { None } };
+        let (steps, memory, event, evidence) = tokio::join!(steps, memory, event, evidence);
         attempts.extend(steps);
         memory.map_err(|fault| work.failed("writing the ledger", &fault, &attempts))?;
         event.map_err(|fault| work.failed("keeping the event", &fault, &attempts))?;
         let mut etag = remembered.etag().clone();
         if contains {
             self.record(&mut work, &attempts).await?;
+            if let Some(evidence) = evidence {
+                etag = Box::pin(self.remove_mfa_devices(&mut work, &mut attempts, etag, evidence)).await?;
+            }
             work.leave_for_a_retry(&attempts)?;
             etag = Box::pin(self.verify(&mut work, &mut attempts, etag)).await?;
             work.leave_for_a_retry(&attempts)?;
@@ -104,10 +110,10 @@ impl Delivery<'_> {
         let decision = work.decided.decision();
         let mut result = TargetResult::without_steps(work.case.case.clone(), decision, outcome(work, attempts));
         result.steps = last_of_each(attempts).into_iter().map(|attempt| attempt.report.clone()).collect();
-        // The attacker is denied when every deny of the plan has been accepted for the first time.
-        let first = |cut: &crate::plan::Cut| {
-            attempts.iter().find(|attempt| attempt.report.status.holds() && attempt.step.is_same_change(cut.step()))
-        };
+        // The attacker is denied when every deny of the plan, or a rung in its place, has been accepted for the first time.
+        let accepted =
+            |step: &Step| attempts.iter().find(|attempt| attempt.report.status.holds() && attempt.step.is_same_change(step));
+        let first = |cut: &Cut| accepted(cut.step()).or_else(|| work.case.plan.rungs().find_map(accepted));
         let cuts: Option<Vec<_>> = work.case.plan.cut.iter().map(first).collect();
         if let Some(last) = cuts.and_then(|cuts| cuts.into_iter().max_by_key(|cut| cut.report.started_ms + cut.report.took_ms)) {
             result.cut_off_ms = Some(last.report.started_ms + last.report.took_ms);
@@ -266,10 +272,19 @@ fn outcome(work: &Work, attempts: &[Attempt]) -> Outcome {
     if let Some(reason) = &work.verified.unverified {
         return Outcome::Partial(reason.clone());
     }
-    let failed = failed_steps(attempts);
-    let uncut: Vec<_> =
-        work.case.plan.cut.iter().filter(|cut| failed.iter().any(|step| step.is_same_change(cut.step()))).collect();
-    let steps = last_of_each(attempts).len();
+    let plan = &work.case.plan;
+    let tried = last_of_each(attempts);
+    let statuses: Vec<_> = tried.iter().map(|attempt| (attempt.step.clone(), attempt.report.status.clone())).collect();
+    if let Some(reason) = identity::not_denied(plan, &statuses) {
+        return Outcome::CannotContain(reason.as_str().to_owned());
+    }
+    // A deny that did not fit has not failed where a rung below it holds, and neither have the rungs above that one.
+    let holds = |step: &Step| tried.iter().any(|attempt| attempt.report.status.holds() && attempt.step.is_same_change(step));
+    let replaced = plan.rungs().any(holds);
+    let is_deny = |step: &Step| plan.cut.iter().map(Cut::step).chain(&plan.fallback).any(|deny| deny.is_same_change(step));
+    let failed: Vec<_> = failed_steps(attempts).into_iter().filter(|step| !(replaced && is_deny(step))).collect();
+    let uncut: Vec<_> = plan.cut.iter().filter(|cut| failed.iter().any(|step| step.is_same_change(cut.step()))).collect();
+    let steps = tried.len();
     match (uncut.is_empty(), failed.len(), decision.unread.len()) {
         (true, 0, 0) => Outcome::Contained,
         (true, failed, 0) => Outcome::Partial(format!("{failed} of {steps} steps failed")),

@@ -1,8 +1,10 @@
 //! The driver of every `contain-*` function: the walk a finding takes, from bytes to the answer.
 
 mod act;
+mod cloudtrail;
 mod conclude;
 mod journal;
+mod mfa;
 mod observe;
 mod principal;
 mod source;

@@ -1,14 +1,14 @@
 //! Reading an identity: everything in one wave, so that the second can cut.
 
 use super::principal::principal;
-use super::{Function, source};
+use super::{Function, cloudtrail, source};
 use crate::aws::{Access, Fault};
 use crate::case::OpenCase;
 use crate::case::store::{CaseStore, Etag};
 use crate::containment::identity::{Observed, Principal, as_named_at_source};
 use crate::containment::{AtSource, TargetRecord};
 use crate::error::Retry;
-use crate::finding::{Finding, Target, User};
+use crate::finding::{Elsewhere, ElsewhereSort, Finding, Target, User};
 use crate::guardrails::Guardrails;
 use crate::id::{AccessKeyId, PrincipalName};
 
@@ -32,8 +32,9 @@ pub(super) struct Wave {
 
 /// Reads the finding at its source, the target, the guardrails and the open case, side by side.
 ///
-/// A key named without its user costs one wave more, to ask IAM whose it is; its open case is then looked for where it
-/// is claimed, by the write that only the first wins.
+/// A key named without its user, or a federated session without its issuer, costs one wave more, to ask IAM or
+/// CloudTrail who is behind it. Without a unique id the open case is looked for where it is claimed, by the write that
+/// only the first wins.
 ///
 /// # Errors
 /// When the principal or its open case cannot be read: nothing was changed.
@@ -52,25 +53,28 @@ pub(super) async fn observe(function: &Function, finding: &Finding, target: &Tar
     let source = Box::pin(source::at_source(clients, &access, finding));
     let guardrails = guardrails(store);
     match target {
-        Target::AccessKey { key } => {
-            let (source, guardrails, owner) = tokio::join!(source, guardrails, owner_of(&access.iam, key));
-            let owner = owner.map_err(|fault| Retry::before_any_change("finding the owner of a key", key.to_string(), &fault))?;
-            let target = as_named_at_source(owner.as_ref().unwrap_or(target), &source);
-            if owner.is_none() && !matches!(target, Target::User(_) | Target::RoleSession(_)) {
-                let key = TargetRecord::accused(finding, &target).key(&finding.id);
-                let observed = Observed { source, guardrails, principal: Principal::Absent };
-                return Ok(Wave { target, observed, open_case: open_case(store, &key).await?, key, access });
+        Target::AccessKey { .. } | Target::Elsewhere(Elsewhere { sort: ElsewhereSort::FederatedUser, key: Some(_), .. }) => {
+            let (source, guardrails, found) = tokio::join!(source, guardrails, who_is_behind(&access, finding, target));
+            let found = found.map_err(|fault| Retry::before_any_change("finding who is behind", label(target), &fault))?;
+            let target = as_named_at_source(found.as_ref().unwrap_or(target), &source);
+            let key = TargetRecord::accused(finding, &target).key(&finding.id);
+            match &target {
+                // With the unique id the open case can be read beside the principal.
+                Target::User(User { unique_id: Some(_), .. }) | Target::RoleSession(_) => {
+                    let (principal, open_case) = tokio::join!(principal(&access.iam, &target), open_case(store, &key));
+                    let observed = Observed { source, guardrails, principal: principal? };
+                    Ok(Wave { target, key, observed, open_case: open_case?, access })
+                }
+                Target::User(_) => {
+                    let principal = principal(&access.iam, &target).await?;
+                    let key = TargetRecord::of(finding, &target, &principal).key(&finding.id);
+                    Ok(Wave { target, key, observed: Observed { source, guardrails, principal }, open_case: None, access })
+                }
+                _ => {
+                    let observed = Observed { source, guardrails, principal: Principal::Absent };
+                    Ok(Wave { target, observed, open_case: open_case(store, &key).await?, key, access })
+                }
             }
-            if matches!(&target, Target::User(User { unique_id: Some(_), .. })) {
-                // The detector says whose it is: the open case can be read beside the user.
-                let key = TargetRecord::accused(finding, &target).key(&finding.id);
-                let (principal, open_case) = tokio::join!(principal(&access.iam, &target), open_case(store, &key));
-                let observed = Observed { source, guardrails, principal: principal? };
-                return Ok(Wave { target, key, observed, open_case: open_case?, access });
-            }
-            let principal = principal(&access.iam, &target).await?;
-            let key = TargetRecord::of(finding, &target, &principal).key(&finding.id);
-            Ok(Wave { target, key, observed: Observed { source, guardrails, principal }, open_case: None, access })
         }
         // Without a unique id the case is filed under whom IAM finds.
         Target::User(User { unique_id: None, .. }) => {
@@ -112,6 +116,27 @@ async fn guardrails(store: &CaseStore) -> Result<Guardrails, String> {
 
 async fn open_case(store: &CaseStore, key: &str) -> Result<Option<(OpenCase, Etag)>, Retry> {
     store.open_case(key).await.map_err(|fault| Retry::before_any_change("reading the open case", OpenCase::key(key), &fault))
+}
+
+/// The principal behind a target that does not name one: the user a key belongs to, the issuer of a federated session.
+async fn who_is_behind(access: &Access, finding: &Finding, target: &Target) -> Result<Option<Target>, Fault> {
+    match target {
+        Target::AccessKey { key } => owner_of(&access.iam, key).await,
+        Target::Elsewhere(Elsewhere { key: Some(key), .. }) => match cloudtrail::issuer(access, finding, key).await {
+            // CloudTrail is off limits: then a person has to look there.
+            Err(fault) if !fault.is_retryable() => Ok(None),
+            found => found,
+        },
+        _ => Ok(None),
+    }
+}
+
+fn label(target: &Target) -> String {
+    match target {
+        Target::AccessKey { key } => key.to_string(),
+        Target::Elsewhere(elsewhere) => elsewhere.label.clone(),
+        _ => String::new(),
+    }
 }
 
 /// The user a long-term key belongs to. Its unique id is not known yet: that the key is among the user's own is what

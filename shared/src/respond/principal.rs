@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::{AttachedPermissionsBoundary, AttachedPolicy, RoleLastUsed, StatusType, Tag};
 
 use crate::aws::Fault;
@@ -78,11 +79,12 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fa
             id: AccessKeyId::parse(key.access_key_id()?).ok()?,
             active: key.status() == Some(&StatusType::Active),
             created: timestamp(key.create_date()),
-            last_used: last_used.filter(|_| accused.key.as_ref().is_some_and(|accused| Some(accused.as_str()) == key.access_key_id())),
+            last_used: last_used
+                .filter(|_| accused.key.as_ref().is_some_and(|accused| Some(accused.as_str()) == key.access_key_id())),
         })
     });
     let keys = keys.collect();
-    let credential = |id: &str, status: &StatusType, uploaded| Credential {
+    let credential = |id: &str, status: &StatusType, uploaded: Option<&DateTime>| Credential {
         id: id.to_owned(),
         active: *status == StatusType::Active,
         uploaded: timestamp(uploaded),
@@ -102,7 +104,7 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fa
         ssh_keys: unread
             .list("SSH keys", ssh_keys)
             .iter()
-            .map(|key| credential(key.ssh_public_key_id(), key.status(), key.upload_date()))
+            .map(|key| credential(key.ssh_public_key_id(), key.status(), Some(key.upload_date())))
             .collect(),
         certificates: unread
             .list("signing certificates", certificates)
@@ -223,7 +225,7 @@ fn boundary(boundary: Option<&AttachedPermissionsBoundary>) -> Option<Arn> {
     Arn::parse(boundary?.permissions_boundary_arn()?).ok()
 }
 
-fn timestamp(instant: Option<&aws_sdk_iam::primitives::DateTime>) -> Option<Timestamp> {
+fn timestamp(instant: Option<&DateTime>) -> Option<Timestamp> {
     Timestamp::from_unix(instant?.secs())
 }
 

@@ -82,6 +82,7 @@ impl Delivery<'_> {
                 Err(fault) => return Err(work.failed("asserting again", &fault, attempts)),
             };
             etag = remembered.etag().clone();
+            self.climb_down(&work.decided.access.iam, &mut work.case.plan, attempts).await;
             attempts.extend(self.carry_out(&work.decided.access.iam, &remembered, Some(&missing)).await);
             self.record(work, attempts).await?;
         }

@@ -40,15 +40,16 @@ impl Entity {
     }
 }
 
-pub(super) const USER_LASTING: &str =
-    "sessions minted from the user's keys live up to 36 hours and nothing else denies them: undo this that long after the keys went Inactive";
+pub(super) const USER_LASTING: &str = "sessions minted from the user's keys live up to 36 hours and nothing else denies them: undo this that long after the keys went Inactive";
 
 impl Entity {
     /// How long a deny of everything has to stay: a release by a cut-off would need the room that was not there.
     pub(super) fn lasting(&self) -> &'static str {
         match self {
             Self::User(_) => USER_LASTING,
-            Self::Role(_) => "sessions of a role live up to 12 hours: keep this that long after the source of the session is clean",
+            Self::Role(_) => {
+                "sessions of a role live up to 12 hours: keep this that long after the source of the session is clean"
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use super::changes::{plan_for_role, plan_for_user};
 use super::observed::{Observed, Principal};
 use super::persistence::signs_since;
 use crate::event::{Ignored, IgnoredReason};
-use crate::finding::{ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
+use crate::finding::{Elsewhere, ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
 use crate::guardrails::{Guardrails, Mode, Ruling, Subject};
 use crate::id::Arn;
 use crate::plan::Plan;
@@ -94,7 +94,11 @@ pub fn as_named_at_source(target: &Target, source: &AtSource) -> Target {
         // What the copy could not name, the detector may: but only if it names one.
         Target::Elsewhere(_) if identities().count() == 1 => identities().next().unwrap_or(target).clone(),
         Target::Elsewhere(_) => target.clone(),
-        _ => identities().find(|named| is_named(named, target)).unwrap_or(target).clone(),
+        // A detector that names the key alone, or the federated name, says less than what was found out about it.
+        _ => {
+            let says_who = |named: &&Target| !matches!(named, Target::AccessKey { .. } | Target::Elsewhere(_));
+            identities().filter(says_who).find(|named| is_named(named, target)).unwrap_or(target).clone()
+        }
     }
 }
 
@@ -112,6 +116,11 @@ fn is_named(at_source: &Target, target: &Target) -> bool {
             source.role == claimed.role && (source.role_id == claimed.role_id || silent) && same_session
         }
         (Target::AccessKey { key }, Target::User(User { key: Some(claimed), .. })) => key == claimed,
+        // The detector names a federated session; CloudTrail named its issuer, by the session's key.
+        (
+            Target::Elsewhere(Elsewhere { sort: ElsewhereSort::FederatedUser, key: Some(key), .. }),
+            Target::User(User { key: Some(claimed), .. }) | Target::Root { key: Some(claimed) },
+        ) => key == claimed,
         (Target::User(User { key: Some(key), .. }) | Target::Root { key: Some(key) }, Target::AccessKey { key: claimed }) => {
             key == claimed
         }

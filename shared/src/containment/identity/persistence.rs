@@ -88,7 +88,7 @@ pub fn signs_since(principal: &Principal, first_seen: Timestamp) -> Vec<Sign> {
     let dated = match principal {
         Principal::User(user) => of_user(user),
         Principal::Role(role) => of_role(role),
-        Principal::Absent | Principal::NotLooked => Vec::new(),
+        Principal::Absent | Principal::NotLooked | Principal::Unreachable { .. } => Vec::new(),
     };
     let sign = |(what, id, at): (_, _, Option<Timestamp>)| Some(Sign { what, id, at: at? });
     let mut signs: Vec<_> = dated.into_iter().filter_map(sign).filter(|sign| is_since(sign.at, first_seen)).collect();

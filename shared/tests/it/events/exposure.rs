@@ -119,7 +119,8 @@ fn macie_names_every_sort_of_actor() {
         Target::Elsewhere(elsewhere) => Some(elsewhere.sort),
         _ => None,
     };
-    let root = macie_actor("Root", "root", &json!({ "accountId": own, "principalId": own, "arn": "arn:aws:iam::111122223333:root" }));
+    let root =
+        macie_actor("Root", "root", &json!({ "accountId": own, "principalId": own, "arn": "arn:aws:iam::111122223333:root" }));
     assert_eq!(root, Target::Root { key: None });
     let foreign = macie_actor("AWSAccount", "awsAccount", &json!({ "accountId": "444455556666", "principalId": "AIDAX" }));
     assert_eq!(sort(&foreign), Some(ElsewhereSort::ForeignAccount));
