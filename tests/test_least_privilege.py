@@ -8,7 +8,7 @@ import json
 from fnmatch import fnmatchcase
 
 import pytest
-from lab import policies, seed
+from lab import organization, policies, seed, stage
 from lab_assertions import refused
 from scene import ATTEMPTS
 
@@ -96,9 +96,9 @@ def test_actions_are_named_one_by_one(scene):
         assert not any("*" in action for action in listed(statement["Action"])), statement["Sid"]
 
 
-def test_only_security_hub_is_granted_on_everything(scene):
+def test_only_what_takes_no_resource_is_granted_on_everything(scene):
     on_everything = {s["Sid"] for s in statements(scene) if s["Effect"] == "Allow" and "*" in listed(s["Resource"])}
-    assert on_everything == {"ReadAndNoteImportedFinding"}
+    assert on_everything == {"ReadAndNoteImportedFinding", "LookUpWhatItDid"}
 
 
 def test_nothing_that_creates_or_deletes_an_identity_is_granted(scene):
@@ -126,11 +126,39 @@ def user(scene):
 ANY_POLICY = json.dumps(policies.document(policies.allow("*")))
 
 
-def test_role_attaches_quarantine_policies_and_no_other(scene, probe, user):
-    attach = probe("iam").attach_user_policy
-    attach(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2")
-    for name in ("AdministratorAccess", "AWSDenyAll", "IAMFullAccess"):
-        refused("AccessDenied", attach, UserName=user.name, PolicyArn=f"arn:aws:iam::aws:policy/{name}")
+MANAGED = "arn:aws:iam::aws:policy/"
+
+
+def test_role_attaches_policies_that_deny_and_no_other(scene, probe, user):
+    iam, role = probe("iam"), seed.role(scene.lab)
+    iam.attach_user_policy(UserName=user.name, PolicyArn=MANAGED + "AWSCompromisedKeyQuarantineV2")
+    iam.attach_user_policy(UserName=user.name, PolicyArn=MANAGED + "AWSDenyAll")
+    iam.put_user_permissions_boundary(UserName=user.name, PermissionsBoundary=MANAGED + "AWSDenyAll")
+    iam.attach_role_policy(RoleName=role.name, PolicyArn=MANAGED + "AWSDenyAll")
+    iam.put_role_permissions_boundary(RoleName=role.name, PermissionsBoundary=MANAGED + "AWSDenyAll")
+    for name in ("AdministratorAccess", "IAMFullAccess", "ReadOnlyAccess"):
+        refused("AccessDenied", iam.attach_user_policy, UserName=user.name, PolicyArn=MANAGED + name)
+        refused("AccessDenied", iam.attach_role_policy, RoleName=role.name, PolicyArn=MANAGED + name)
+        boundary = {"PermissionsBoundary": MANAGED + name}
+        refused("AccessDenied", iam.put_user_permissions_boundary, UserName=user.name, **boundary)
+        refused("AccessDenied", iam.put_role_permissions_boundary, RoleName=role.name, **boundary)
+
+
+def test_role_adds_users_to_the_deny_group_alone(scene, probe, user):
+    iam, admins = probe("iam"), seed.unique("admins")
+    scene.lab.client("iam").create_group(GroupName=admins)
+    refused("AccessDenied", iam.add_user_to_group, GroupName=admins, UserName=user.name)
+    iam.add_user_to_group(GroupName=scene.deny_group, UserName=user.name)
+    refused("AccessDenied", scene.lab.client("iam", user.key).list_users)
+
+
+def test_role_enters_listed_accounts_alone(scene, probe):
+    """The role of the unlisted account trusts it just as well."""
+    said = {"RoleSessionName": PROBE, "ExternalId": stage.EXTERNAL_ID}
+    sts = probe("sts")
+    for account in organization.MEMBERS:
+        sts.assume_role(RoleArn=stage.member_role_arn(account), **said)
+    refused("AccessDenied", sts.assume_role, RoleArn=stage.member_role_arn(organization.UNLISTED), **said)
 
 
 @pytest.mark.parametrize("role", ["its own", "service-linked", "Identity Center"])
@@ -141,7 +169,10 @@ def test_role_writes_to_no_protected_role(scene, probe, role):
     refused("AccessDenied", iam.put_role_policy, RoleName=name, PolicyName="x", PolicyDocument=ANY_POLICY)
     refused("AccessDenied", iam.update_assume_role_policy, RoleName=name, PolicyDocument=ANY_POLICY)
     refused("AccessDenied", iam.delete_role_policy, RoleName=name, PolicyName="contain-identity")
-    refused("AccessDenied", iam.attach_role_policy, RoleName=name, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    refused("AccessDenied", iam.attach_role_policy, RoleName=name, PolicyArn=MANAGED + "AWSDenyAll")
+    refused(
+        "AccessDenied", iam.put_role_permissions_boundary, RoleName=name, PermissionsBoundary=MANAGED + "AWSDenyAll"
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,7 +184,8 @@ def test_role_writes_to_no_protected_role(scene, probe, role):
         ("delete_user", {}),
         ("delete_user_policy", {"PolicyName": "TourniquetDenyAll"}),
         ("detach_user_policy", {"PolicyArn": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2"}),
-        ("put_user_permissions_boundary", {"PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"}),
+        ("delete_user_permissions_boundary", {}),
+        ("remove_user_from_group", {"GroupName": "TourniquetDenied"}),
     ],
 )
 def test_role_cannot_make_or_remove_credentials(probe, user, operation, arguments):
