@@ -18,16 +18,13 @@ PROBE = "probe"
 
 @pytest.fixture(scope="module")
 def played(scene):
-    """One delivery of each sort: a user with a copy in Security Hub, a role, a key without a name, a failure."""
+    """One delivery of each sort, in the function's own account and in a member's, and a failure."""
     lab = scene.lab
-    user = seed.user(lab, everything=True)
-    copy = scene.import_copy(scene.accuse(user, "leaked-access-key-security-hub-copy"))
-    scene.fire(scene.accuse(user, finding=copy.rsplit("/", 1)[1]))
-    scene.fire(scene.accuse(user))
-    role = seed.role(lab, trust=policies.trust(account=lab.account))
-    scene.fire(scene.accuse_role(role, "role-without-session", "nightly-export"))
-    exposed = json.dumps(scene.accuse(seed.user(lab), "exposed-key-health")).replace("us-east-1", lab.region)
-    scene.fire(json.loads(exposed.replace("7f3kQ2mWzX", user.name)))
+    for account in (lab, scene.member()):
+        play(scene, account)
+    # Every listed role is asked for; in the last account nobody made it.
+    for number in (organization.MEMBERS[1], organization.WITHOUT_ROLE):
+        scene.fire(scene.accuse(seed.user(lab.in_account(number))))
     failing = scene.copy(retry_delays_ms=[10, 10])
     lab.fault(failing, at_call=1, kind="crash_after", times=ATTEMPTS)
     since = len(lab.deliveries())
@@ -36,6 +33,39 @@ def played(scene):
     assert len(failed.attempts) == ATTEMPTS
     lab.wait_for(lambda: [d for d in lab.deliveries(since) if d.get("request_id") == failed.request_id])
     return scene
+
+
+def play(scene, lab):
+    """A user with a copy in Security Hub, a role, a key without a name, and each rung of the ladder."""
+    user = seed.user(lab, everything=True)
+    # An MFA device added with the stolen key, after the finding's first sighting.
+    seed.mfa_device(lab, user, name=f"{user.name}-added", added_with=user.key)
+    copy = scene.import_copy(scene.accuse(user, "leaked-access-key-security-hub-copy"))
+    scene.fire(scene.accuse(user, finding=copy.rsplit("/", 1)[1]))
+    scene.fire(scene.accuse(user))
+    role = seed.role(lab, trust=policies.trust(account=lab.account))
+    scene.fire(scene.accuse_role(role, "role-without-session", "nightly-export"))
+    exposed = json.dumps(scene.accuse(seed.user(lab), "exposed-key-health")).replace("us-east-1", lab.region)
+    exposed = json.loads(exposed.replace("7f3kQ2mWzX", user.name))
+    exposed["detail"]["affectedAccount"] = lab.account
+    scene.fire(exposed)
+    ladder = ("iam:PutUserPolicy", "iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary")
+    for rung in range(len(ladder)):
+        walk(scene, scene.accuse(seed.user(lab)), ladder[: rung + 1])
+    ladder = ("iam:PutRolePolicy", "iam:AttachRolePolicy")
+    for rung in range(len(ladder)):
+        role = seed.role(lab, trust=policies.trust(account=lab.account))
+        walk(scene, scene.accuse_role(role, "role-without-session", "nightly-export"), ladder[: rung + 1])
+
+
+def walk(scene, event, full):
+    """A delivery in which these changes, all of them, meet a full quota: the first rung above them holds."""
+    function = scene.copy()
+    for action in full:
+        for call in range(1, 10):
+            scene.lab.fault(function, at_call=call, kind="error", action=action, code="LimitExceeded", status=409)
+    scene.invoke(event, function)
+    scene.lab.clear_faults()
 
 
 def role_name(scene):
@@ -49,8 +79,18 @@ def calls_of_the_role(scene):
     return [c for c in mine if not c["principal"].endswith(f"/{PROBE}")]
 
 
+def calls_of_the_members_role(scene):
+    there = stage.member_role_arn(organization.MEMBERS[0])
+    made = scene.lab.calls(role=there)
+    return [c for c in made if not c["principal"].endswith(f"/{PROBE}")]
+
+
 def statements(scene):
-    iam, name = scene.lab.client("iam"), role_name(scene)
+    return statements_of(scene.lab, role_name(scene))
+
+
+def statements_of(lab, name):
+    iam = lab.client("iam")
     assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
     (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
     return iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]
@@ -62,21 +102,32 @@ def listed(value):
 
 def grants(scene):
     """Every (action, resource) the role is allowed, one by one."""
-    allowed = [s for s in statements(scene) if s["Effect"] == "Allow"]
+    return grants_in(statements(scene))
+
+
+def grants_in(statements):
+    allowed = [s for s in statements if s["Effect"] == "Allow"]
     return {(a, r) for s in allowed for a in listed(s["Action"]) for r in listed(s["Resource"])}
 
 
-def test_role_is_enough(played):
+@pytest.mark.parametrize("made_by", [calls_of_the_role, calls_of_the_members_role])
+def test_role_is_enough(played, made_by):
     """Not one call was refused for want of a permission; what a fault refused was never asked of IAM."""
-    denied = [(c["service"], c["action"], c["resource"]) for c in calls_of_the_role(played) if c["decision"] == "deny"]
+    denied = [(c["service"], c["action"], c["resource"]) for c in made_by(played) if c["decision"] == "deny"]
     assert denied == []
 
 
 def test_everything_granted_is_used(played, capsys):
-    used = {
-        (f"{c['service']}:{c['action']}", c["resource"]) for c in calls_of_the_role(played) if c["decision"] == "allow"
-    }
-    granted = grants(played)
+    assert unused_of("the function's role", grants(played), calls_of_the_role(played), capsys) == set()
+
+
+def test_everything_granted_in_a_member_account_is_used(played, capsys):
+    granted = grants_in(statements_of(played.member(), "TourniquetResponder"))
+    assert unused_of("the member's role", granted, calls_of_the_members_role(played), capsys) == set()
+
+
+def unused_of(name, granted, calls, capsys):
+    used = {(f"{c['service']}:{c['action']}", c["resource"]) for c in calls if c["decision"] == "allow"}
     unused = {
         (action, pattern)
         for action, pattern in granted
@@ -84,9 +135,10 @@ def test_everything_granted_is_used(played, capsys):
     }
     with capsys.disabled():
         print(
-            f"\nleast privilege: {len(granted)} grants, {len(granted) - len(unused)} used, {len(used)} distinct calls"
+            f"\nleast privilege of {name}: {len(granted)} grants, {len(granted) - len(unused)} used, "
+            f"{len(used)} distinct calls"
         )
-    assert unused == set()
+    return unused
 
 
 def test_actions_are_named_one_by_one(scene):

@@ -105,13 +105,14 @@ def _certificate(key, name):
     return built.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def mfa_device(lab, victim):
-    iam = lab.client("iam")
-    device = iam.create_virtual_mfa_device(VirtualMFADeviceName=victim.name)["VirtualMFADevice"]
-    victim.mfa_serial = device["SerialNumber"]
+def mfa_device(lab, victim, name=None, added_with=None):
+    """A second device by another name; `added_with` is the key of whoever adds it, AWS itself otherwise."""
+    iam = lab.client("iam", added_with)
+    device = iam.create_virtual_mfa_device(VirtualMFADeviceName=name or victim.name)["VirtualMFADevice"]
+    victim.mfa_serial = victim.mfa_serial or device["SerialNumber"]
     iam.enable_mfa_device(
         UserName=victim.name,
-        SerialNumber=victim.mfa_serial,
+        SerialNumber=device["SerialNumber"],
         AuthenticationCode1="123456",
         AuthenticationCode2="654321",
     )
