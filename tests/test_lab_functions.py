@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from lab import policies, seed
+from lab import organization, policies, seed
 from lab.client import LabRefused
+from lab_assertions import put_role_policy
 
 TESTS = str(Path(__file__).parent)
 LIST_USERS = {"call": ["iam", "list_users", {}]}
@@ -83,6 +84,31 @@ def test_calls_are_made_with_the_role_and_recorded_for_the_invocation(lab, doubl
     assert [(c["action"], c["decision"]) for c in mine] == [("ListUsers", "allow"), ("ListAllMyBuckets", "deny")]
     arn = f"arn:aws:sts::{lab.account}:assumed-role/{double.role.name}/{double.name}"
     assert {(c["principal"], c["function"]) for c in mine} == {(arn, double.name)}
+
+
+def test_calls_with_a_role_it_assumed_are_the_functions_too(lab, double):
+    """In another account, and in later invocations of the environment: recorded for each, and counted by faults."""
+    member = lab.in_account(organization.MEMBERS[0])
+    there = seed.role(member, trust=policies.trust(principals=[double.role.arn]))
+    allowed = policies.document(policies.allow("sts:AssumeRole", there.arn))
+    put_role_policy(lab, double.role, "assume", allowed)
+    mark = lab.mark()
+    first, _ = double.run({"assume": {"RoleArn": there.arn, "RoleSessionName": "function"}}, LIST_USERS)
+    assert first["results"] == ["assume", "ok"]
+    second, _ = double.run(LIST_USERS)
+    assert second["pid"] == first["pid"]
+    made = [(c["request_id"], c["action"], c["account"], c["role"]) for c in lab.calls(mark, function=double.name)]
+    assert made == [
+        (first["request_id"], "AssumeRole", lab.account, double.role.arn),
+        (first["request_id"], "ListUsers", member.account, there.arn),
+        (second["request_id"], "ListUsers", member.account, there.arn),
+    ]
+    lab.fault(double.name, at_call=1, kind="access_denied")
+    try:
+        third, _ = double.run(LIST_USERS)
+    finally:
+        lab.clear_faults()
+    assert third["results"] == ["AccessDenied"]
 
 
 def test_role_that_lambda_may_not_assume_starts_nothing(lab):

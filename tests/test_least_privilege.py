@@ -8,7 +8,7 @@ import json
 from fnmatch import fnmatchcase
 
 import pytest
-from lab import policies, seed
+from lab import organization, policies, seed, stage
 from lab_assertions import refused
 from scene import ATTEMPTS
 
@@ -18,16 +18,13 @@ PROBE = "probe"
 
 @pytest.fixture(scope="module")
 def played(scene):
-    """One delivery of each sort: a user with a copy in Security Hub, a role, a key without a name, a failure."""
+    """One delivery of each sort, in the function's own account and in a member's, and a failure."""
     lab = scene.lab
-    user = seed.user(lab, everything=True)
-    copy = scene.import_copy(scene.accuse(user, "leaked-access-key-security-hub-copy"))
-    scene.fire(scene.accuse(user, finding=copy.rsplit("/", 1)[1]))
-    scene.fire(scene.accuse(user))
-    role = seed.role(lab, trust=policies.trust(account=lab.account))
-    scene.fire(scene.accuse_role(role, "role-without-session", "nightly-export"))
-    exposed = json.dumps(scene.accuse(seed.user(lab), "exposed-key-health")).replace("us-east-1", lab.region)
-    scene.fire(json.loads(exposed.replace("7f3kQ2mWzX", user.name)))
+    for account in (lab, scene.member()):
+        play(scene, account)
+    # Every listed role is asked for; in the last account nobody made it.
+    for number in (organization.MEMBERS[1], organization.WITHOUT_ROLE):
+        scene.fire(scene.accuse(seed.user(lab.in_account(number))))
     failing = scene.copy(retry_delays_ms=[10, 10])
     lab.fault(failing, at_call=1, kind="crash_after", times=ATTEMPTS)
     since = len(lab.deliveries())
@@ -36,6 +33,39 @@ def played(scene):
     assert len(failed.attempts) == ATTEMPTS
     lab.wait_for(lambda: [d for d in lab.deliveries(since) if d.get("request_id") == failed.request_id])
     return scene
+
+
+def play(scene, lab):
+    """A user with a copy in Security Hub, a role, a key without a name, and each rung of the ladder."""
+    user = seed.user(lab, everything=True)
+    # An MFA device added with the stolen key, after the finding's first sighting.
+    seed.mfa_device(lab, user, by=user.key)
+    copy = scene.import_copy(scene.accuse(user, "leaked-access-key-security-hub-copy"))
+    scene.fire(scene.accuse(user, finding=copy.rsplit("/", 1)[1]))
+    scene.fire(scene.accuse(user))
+    role = seed.role(lab, trust=policies.trust(account=lab.account))
+    scene.fire(scene.accuse_role(role, "role-without-session", "nightly-export"))
+    exposed = json.dumps(scene.accuse(seed.user(lab), "exposed-key-health")).replace("us-east-1", lab.region)
+    exposed = json.loads(exposed.replace("7f3kQ2mWzX", user.name))
+    exposed["detail"]["affectedAccount"] = lab.account
+    scene.fire(exposed)
+    ladder = ("iam:PutUserPolicy", "iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary")
+    for rung in range(len(ladder)):
+        walk(scene, scene.accuse(seed.user(lab)), ladder[: rung + 1])
+    ladder = ("iam:PutRolePolicy", "iam:AttachRolePolicy")
+    for rung in range(len(ladder)):
+        role = seed.role(lab, trust=policies.trust(account=lab.account))
+        walk(scene, scene.accuse_role(role, "role-without-session", "nightly-export"), ladder[: rung + 1])
+
+
+def walk(scene, event, full):
+    """A delivery in which these changes, all of them, meet a full quota: the first rung above them holds."""
+    function = scene.copy()
+    for action in full:
+        for call in range(1, 10):
+            scene.lab.fault(function, at_call=call, kind="error", action=action, code="LimitExceeded", status=409)
+    scene.invoke(event, function)
+    scene.lab.clear_faults()
 
 
 def role_name(scene):
@@ -49,8 +79,18 @@ def calls_of_the_role(scene):
     return [c for c in mine if not c["principal"].endswith(f"/{PROBE}")]
 
 
+def calls_of_the_members_role(scene):
+    there = stage.member_role_arn(organization.MEMBERS[0])
+    made = scene.lab.calls(role=there)
+    return [c for c in made if not c["principal"].endswith(f"/{PROBE}")]
+
+
 def statements(scene):
-    iam, name = scene.lab.client("iam"), role_name(scene)
+    return statements_of(scene.lab, role_name(scene))
+
+
+def statements_of(lab, name):
+    iam = lab.client("iam")
     assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
     (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
     return iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]
@@ -62,21 +102,32 @@ def listed(value):
 
 def grants(scene):
     """Every (action, resource) the role is allowed, one by one."""
-    allowed = [s for s in statements(scene) if s["Effect"] == "Allow"]
+    return grants_in(statements(scene))
+
+
+def grants_in(statements):
+    allowed = [s for s in statements if s["Effect"] == "Allow"]
     return {(a, r) for s in allowed for a in listed(s["Action"]) for r in listed(s["Resource"])}
 
 
-def test_role_is_enough(played):
+@pytest.mark.parametrize("made_by", [calls_of_the_role, calls_of_the_members_role])
+def test_role_is_enough(played, made_by):
     """Not one call was refused for want of a permission; what a fault refused was never asked of IAM."""
-    denied = [(c["service"], c["action"], c["resource"]) for c in calls_of_the_role(played) if c["decision"] == "deny"]
+    denied = [(c["service"], c["action"], c["resource"]) for c in made_by(played) if c["decision"] == "deny"]
     assert denied == []
 
 
 def test_everything_granted_is_used(played, capsys):
-    used = {
-        (f"{c['service']}:{c['action']}", c["resource"]) for c in calls_of_the_role(played) if c["decision"] == "allow"
-    }
-    granted = grants(played)
+    assert unused_of("the function's role", grants(played), calls_of_the_role(played), capsys) == set()
+
+
+def test_everything_granted_in_a_member_account_is_used(played, capsys):
+    granted = grants_in(statements_of(played.member(), "TourniquetResponder"))
+    assert unused_of("the member's role", granted, calls_of_the_members_role(played), capsys) == set()
+
+
+def unused_of(name, granted, calls, capsys):
+    used = {(f"{c['service']}:{c['action']}", c["resource"]) for c in calls if c["decision"] == "allow"}
     unused = {
         (action, pattern)
         for action, pattern in granted
@@ -84,9 +135,10 @@ def test_everything_granted_is_used(played, capsys):
     }
     with capsys.disabled():
         print(
-            f"\nleast privilege: {len(granted)} grants, {len(granted) - len(unused)} used, {len(used)} distinct calls"
+            f"\nleast privilege of {name}: {len(granted)} grants, {len(granted) - len(unused)} used, "
+            f"{len(used)} distinct calls"
         )
-    assert unused == set()
+    return unused
 
 
 def test_actions_are_named_one_by_one(scene):
@@ -96,9 +148,9 @@ def test_actions_are_named_one_by_one(scene):
         assert not any("*" in action for action in listed(statement["Action"])), statement["Sid"]
 
 
-def test_only_security_hub_is_granted_on_everything(scene):
+def test_only_what_takes_no_resource_is_granted_on_everything(scene):
     on_everything = {s["Sid"] for s in statements(scene) if s["Effect"] == "Allow" and "*" in listed(s["Resource"])}
-    assert on_everything == {"ReadAndNoteImportedFinding"}
+    assert on_everything == {"ReadAndNoteImportedFinding", "LookUpWhatItDid"}
 
 
 def test_nothing_that_creates_or_deletes_an_identity_is_granted(scene):
@@ -126,11 +178,39 @@ def user(scene):
 ANY_POLICY = json.dumps(policies.document(policies.allow("*")))
 
 
-def test_role_attaches_quarantine_policies_and_no_other(scene, probe, user):
-    attach = probe("iam").attach_user_policy
-    attach(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2")
-    for name in ("AdministratorAccess", "AWSDenyAll", "IAMFullAccess"):
-        refused("AccessDenied", attach, UserName=user.name, PolicyArn=f"arn:aws:iam::aws:policy/{name}")
+MANAGED = "arn:aws:iam::aws:policy/"
+
+
+def test_role_attaches_policies_that_deny_and_no_other(scene, probe, user):
+    iam, role = probe("iam"), seed.role(scene.lab)
+    iam.attach_user_policy(UserName=user.name, PolicyArn=MANAGED + "AWSCompromisedKeyQuarantineV2")
+    iam.attach_user_policy(UserName=user.name, PolicyArn=MANAGED + "AWSDenyAll")
+    iam.put_user_permissions_boundary(UserName=user.name, PermissionsBoundary=MANAGED + "AWSDenyAll")
+    iam.attach_role_policy(RoleName=role.name, PolicyArn=MANAGED + "AWSDenyAll")
+    iam.put_role_permissions_boundary(RoleName=role.name, PermissionsBoundary=MANAGED + "AWSDenyAll")
+    for name in ("AdministratorAccess", "IAMFullAccess", "ReadOnlyAccess"):
+        refused("AccessDenied", iam.attach_user_policy, UserName=user.name, PolicyArn=MANAGED + name)
+        refused("AccessDenied", iam.attach_role_policy, RoleName=role.name, PolicyArn=MANAGED + name)
+        boundary = {"PermissionsBoundary": MANAGED + name}
+        refused("AccessDenied", iam.put_user_permissions_boundary, UserName=user.name, **boundary)
+        refused("AccessDenied", iam.put_role_permissions_boundary, RoleName=role.name, **boundary)
+
+
+def test_role_adds_users_to_the_deny_group_alone(scene, probe, user):
+    iam, admins = probe("iam"), seed.unique("admins")
+    scene.lab.client("iam").create_group(GroupName=admins)
+    refused("AccessDenied", iam.add_user_to_group, GroupName=admins, UserName=user.name)
+    iam.add_user_to_group(GroupName=scene.deny_group, UserName=user.name)
+    refused("AccessDenied", scene.lab.client("iam", user.key).list_users)
+
+
+def test_role_enters_listed_accounts_alone(scene, probe):
+    """The role of the unlisted account trusts it just as well."""
+    said = {"RoleSessionName": PROBE, "ExternalId": stage.EXTERNAL_ID}
+    sts = probe("sts")
+    for account in organization.MEMBERS:
+        sts.assume_role(RoleArn=stage.member_role_arn(account), **said)
+    refused("AccessDenied", sts.assume_role, RoleArn=stage.member_role_arn(organization.UNLISTED), **said)
 
 
 @pytest.mark.parametrize("role", ["its own", "service-linked", "Identity Center"])
@@ -141,7 +221,10 @@ def test_role_writes_to_no_protected_role(scene, probe, role):
     refused("AccessDenied", iam.put_role_policy, RoleName=name, PolicyName="x", PolicyDocument=ANY_POLICY)
     refused("AccessDenied", iam.update_assume_role_policy, RoleName=name, PolicyDocument=ANY_POLICY)
     refused("AccessDenied", iam.delete_role_policy, RoleName=name, PolicyName="contain-identity")
-    refused("AccessDenied", iam.attach_role_policy, RoleName=name, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    refused("AccessDenied", iam.attach_role_policy, RoleName=name, PolicyArn=MANAGED + "AWSDenyAll")
+    refused(
+        "AccessDenied", iam.put_role_permissions_boundary, RoleName=name, PermissionsBoundary=MANAGED + "AWSDenyAll"
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,7 +236,8 @@ def test_role_writes_to_no_protected_role(scene, probe, role):
         ("delete_user", {}),
         ("delete_user_policy", {"PolicyName": "TourniquetDenyAll"}),
         ("detach_user_policy", {"PolicyArn": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2"}),
-        ("put_user_permissions_boundary", {"PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"}),
+        ("delete_user_permissions_boundary", {}),
+        ("remove_user_from_group", {"GroupName": "TourniquetDenied"}),
     ],
 )
 def test_role_cannot_make_or_remove_credentials(probe, user, operation, arguments):

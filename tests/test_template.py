@@ -122,10 +122,12 @@ GRANTED = {
     "securityhub:GetFindings", "securityhub:BatchUpdateFindings",
     "iam:GetUser", "iam:ListAccessKeys", "iam:GetLoginProfile", "iam:ListServiceSpecificCredentials",
     "iam:ListSSHPublicKeys", "iam:ListSigningCertificates", "iam:GetUserPolicy", "iam:ListAttachedUserPolicies",
-    "iam:ListMFADevices", "iam:GetAccessKeyLastUsed", "iam:GetRole", "iam:GetRolePolicy",
-    "iam:ListInstanceProfilesForRole",
+    "iam:ListMFADevices", "iam:GetAccessKeyLastUsed", "iam:ListGroupsForUser", "iam:GetRole", "iam:GetRolePolicy",
+    "iam:ListInstanceProfilesForRole", "iam:ListAttachedRolePolicies", "cloudtrail:LookupEvents", "sts:AssumeRole",
     "iam:PutUserPolicy", "iam:UpdateAccessKey", "iam:DeleteLoginProfile", "iam:UpdateServiceSpecificCredential",
     "iam:UpdateSSHPublicKey", "iam:UpdateSigningCertificate", "iam:AttachUserPolicy", "iam:PutRolePolicy",
+    "iam:PutUserPermissionsBoundary", "iam:AddUserToGroup", "iam:DeactivateMFADevice",
+    "iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary",
     "s3:GetObject", "s3:PutObject", "s3:ListBucket",
     "kms:GenerateDataKey", "kms:Decrypt",
     "sns:Publish", "sqs:SendMessage", "logs:CreateLogStream", "logs:PutLogEvents",
@@ -142,9 +144,12 @@ def test_role_grants_exactly_what_the_function_calls(resources):
     assert not [action for action in granted if "*" in action]
 
 
-def test_only_security_hub_is_granted_on_everything(resources):
+def test_only_what_takes_no_resource_is_granted_on_everything(resources):
     everywhere = [s for s in role_statements(resources, "Allow") if "*" in as_list(s["Resource"])]
-    assert [s["Action"] for s in everywhere] == [["securityhub:GetFindings", "securityhub:BatchUpdateFindings"]]
+    assert [s["Action"] for s in everywhere] == [
+        ["securityhub:GetFindings", "securityhub:BatchUpdateFindings"],
+        "cloudtrail:LookupEvents",
+    ]
 
 
 def test_role_can_never_change_roles_of_tourniquet(resources):
@@ -153,15 +158,50 @@ def test_role_can_never_change_roles_of_tourniquet(resources):
     (deny,) = role_statements(resources, "Deny")
     assert own in resolved(deny["Resource"])
     assert "Condition" not in deny
-    written = {a for a in GRANTED if a.startswith("iam:Put") or a.startswith("iam:Attach")}
+    written = {a for a in GRANTED if a.startswith(("iam:Put", "iam:Attach"))}
     assert {a for a in written if "Role" in a} <= set(deny["Action"])
 
 
-def test_managed_policies_are_limited_to_quarantine(resources):
-    (attach,) = [s for s in role_statements(resources, "Allow") if "iam:AttachUserPolicy" in as_list(s["Action"])]
-    assert resolved(attach["Condition"]) == {
-        "ArnLike": {"iam:PolicyARN": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine*"}
-    }
+QUARANTINE, DENY_ALL = (f"arn:aws:iam::aws:policy/{name}" for name in ("AWSCompromisedKeyQuarantine*", "AWSDenyAll"))
+
+
+@pytest.mark.parametrize(
+    ("action", "condition"),
+    [
+        ("iam:AttachUserPolicy", {"ArnLike": {"iam:PolicyARN": [QUARANTINE, DENY_ALL]}}),
+        ("iam:AttachRolePolicy", {"ArnEquals": {"iam:PolicyARN": DENY_ALL}}),
+        ("iam:PutUserPermissionsBoundary", {"StringEquals": {"iam:PermissionsBoundary": DENY_ALL}}),
+        ("iam:PutRolePermissionsBoundary", {"StringEquals": {"iam:PermissionsBoundary": DENY_ALL}}),
+    ],
+)
+def test_managed_policies_are_limited_to_those_that_deny(resources, action, condition):
+    (granted,) = [s for s in role_statements(resources, "Allow") if action in as_list(s["Action"])]
+    assert resolved(granted["Condition"]) == condition
+
+
+def test_users_are_added_to_the_deny_group_alone(resources):
+    (granted,) = [s for s in role_statements(resources, "Allow") if "iam:AddUserToGroup" in as_list(s["Action"])]
+    assert granted["Resource"] == {"Fn::GetAtt": ["DenyGroup", "Arn"]}
+    (denied,) = statements(resources["DenyGroup"])
+    assert (denied["Effect"], denied["Action"], denied["Resource"]) == ("Deny", "*", "*")
+    assert "Condition" not in denied
+
+
+def test_only_the_listed_member_roles_are_assumed(resources):
+    (granted,) = [s for s in role_statements(resources, "Allow") if "sts:AssumeRole" in as_list(s["Action"])]
+    assert granted["Resource"] == {"Ref": "MemberRoleArns"}
+
+
+def test_member_role_may_do_in_its_account_what_the_function_may_here(resources):
+    """Statement by statement, less what is in the responder's account alone."""
+    responder = {s["Sid"]: s for s in statements(resources["ContainIdentityRole"]["Properties"]["Policies"])}
+    member = load(ROOT / "infra" / "member.yaml")["Resources"]["Responder"]["Properties"]
+    theirs = {s["Sid"]: s for s in statements(member["Policies"])}
+    assert theirs == {sid: responder[sid] for sid in theirs}
+    assert set(responder) - set(theirs) == {
+        "ReadAndNoteImportedFinding", "EnterMemberAccounts", "ReadGuardrailsAndCases", "WriteCases", "FindCases",
+        "UseCaseKeyThroughS3", "Tell", "UseAlertKeyThroughSns", "HandOverWhatFailed", "Log",
+    }  # fmt: skip
 
 
 def test_keys_are_used_only_through_their_service(resources):

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.client import ACCOUNT, REGION, Lab
-from lab.template import Resolver, TemplateError, deploy, intrinsics_in, load, translate
+from lab.template import (
+    Resolver, TemplateError, deploy, intrinsics_in, load, pseudo_parameters, resolver_of, translate,
+)  # fmt: skip
 from lab.template.delivery import check as check_delivery
 from lab.template.deployment import creation_order, registrations
 from lab.template.resources import Properties, Resource
@@ -182,6 +184,17 @@ def test_deny_group_denies_everything(lab, deployed):
     assert iam.get_group(GroupName=name)["Group"]["Arn"].endswith(f":group/tourniquet/{name}")
     document = iam.get_group_policy(GroupName=name, PolicyName="deny-all")["PolicyDocument"]
     assert document["Statement"] == [{"Sid": "DenyAll", "Effect": "Deny", "Action": "*", "Resource": "*"}]
+
+
+def test_members_are_entered_only_when_there_are_any(deployed):
+    assert "EnterMemberAccounts" not in json.dumps(deployed.resources["ContainIdentityRole"].properties)
+    template = translate(TEMPLATE, {"MemberRoleArns": MEMBER_ROLES})
+    pseudo = pseudo_parameters(ACCOUNT, REGION, "tourniquet")
+    made = resolver_of(template, {"MemberRoleArns": MEMBER_ROLES}, pseudo)
+    made.resources = deployed.resources
+    role = made.resolve(template["Resources"]["ContainIdentityRole"]["Properties"])
+    (enter,) = [s for s in role["Policies"][0]["PolicyDocument"]["Statement"] if s["Sid"] == "EnterMemberAccounts"]
+    assert enter["Resource"] == MEMBER_ROLES.split(",")
 
 
 def test_rules_have_their_patterns_and_targets(lab, deployed):

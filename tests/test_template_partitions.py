@@ -40,9 +40,9 @@ class Attributes(dict):
         return f"{self.arn}/{attribute}"
 
 
-def resolved(path, partition):
-    """Everything the template makes in a partition, as text."""
-    region, parameters = PARTITIONS[partition], given(path, partition)
+def resolved(path, partition, parameters=None):
+    """Everything the template makes in a partition: properties by logical id, and outputs."""
+    region, parameters = PARTITIONS[partition], parameters or given(path, partition)
     template = translate(path, parameters, region)
     resolver = resolver_of(template, parameters, pseudo_parameters(ACCOUNT, region, "tourniquet", partition))
     for logical_id, resource in template["Resources"].items():
@@ -50,13 +50,13 @@ def resolved(path, partition):
         resolver.resources[logical_id] = Resource(resource["Type"], made.arn, made)
     properties = {name: r.get("Properties", {}) for name, r in template["Resources"].items()}
     outputs = {name: output["Value"] for name, output in template["Outputs"].items()}
-    return json.dumps(resolver.resolve([properties, outputs]))
+    return resolver.resolve([properties, outputs])
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
 @pytest.mark.parametrize("path", [stage.TEMPLATE, stage.MEMBER_TEMPLATE], ids=lambda path: path.name)
 def test_every_arn_and_endpoint_is_of_the_partition(path, partition):
-    text = resolved(path, partition)
+    text = json.dumps(resolved(path, partition))
     arns = re.findall(r"arn:([^:*]*)[:*]", text)
     assert len(arns) > 10 and set(arns) == {partition}
     hosts = set(re.findall(r"[\w.-]*amazonaws\.com[\w.]*", text)) - SERVICE_PRINCIPALS
@@ -75,3 +75,18 @@ def test_no_arn_names_the_commercial_partition_in_the_source():
     """Descriptions and patterns may; a value that AWS reads may not."""
     for path in (stage.TEMPLATE, stage.MEMBER_TEMPLATE):
         assert "arn:aws:" not in json.dumps(load(path)["Resources"])
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_fifty_member_accounts_fit(partition):
+    """Into a parameter (4,096 bytes), a function's environment (4 KB) and a role's inline policies (10,240)."""
+    roles = [f"arn:{partition}:iam::{number:012}:role/tourniquet/TourniquetResponder" for number in range(50)]
+    parameters = {**given(stage.TEMPLATE, partition), "MemberRoleArns": ",".join(roles)}
+    made, _ = resolved(stage.TEMPLATE, partition, parameters)
+    variables = made["ContainIdentity"]["Environment"]["Variables"]
+    assert variables["MEMBER_ROLE_ARNS"] == parameters["MemberRoleArns"]
+    # Real names are longer than the ones made up here: some 300 characters of room for both.
+    assert len(parameters["MemberRoleArns"]) <= 4096
+    assert sum(len(name) + len(value) for name, value in variables.items()) <= 4096 - 300
+    (policy,) = made["ContainIdentityRole"]["Policies"]
+    assert len(re.sub(r"\s", "", json.dumps(policy["PolicyDocument"]))) <= 10240 - 300

@@ -2,7 +2,8 @@
 
 Speaks the Runtime API itself. The event (or its `detail`) carries `script`, a list of steps:
 {"call": [service, operation, arguments]}, {"print": text}, {"fail": message}, {"exit": code},
-{"pause": seconds}, {"together": [steps]}. The answer is the outcome of each step and the process id.
+{"pause": seconds}, {"together": [steps]}, {"assume": AssumeRole's arguments}, after which calls are made
+with the role's credentials. The answer is the outcome of each step and the process id.
 """
 
 import json
@@ -19,6 +20,7 @@ from .client import client_for
 
 _API = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime"
 _clients = {}
+_assumed = []
 
 
 class Scripted(Exception):
@@ -27,7 +29,8 @@ class Scripted(Exception):
 
 def client(service):
     if service not in _clients:
-        credentials = tuple(os.environ[f"AWS_{n}"] for n in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"))
+        own = tuple(os.environ[f"AWS_{n}"] for n in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"))
+        credentials = _assumed[-1] if _assumed else own
         _clients[service] = client_for(os.environ["AWS_ENDPOINT_URL"], service, os.environ["AWS_REGION"], credentials)
     return _clients[service]
 
@@ -43,7 +46,10 @@ def carry_out(step):
             return error.response["Error"]["Code"]
         except (BotoCoreError, ResponseParserError) as error:
             return type(error).__name__
-    if kind == "print":
+    if kind == "assume":
+        _assumed.append(client("sts").assume_role(**argument)["Credentials"])
+        _clients.clear()
+    elif kind == "print":
         print(argument, flush=True)
     elif kind == "fail":
         raise Scripted(argument)

@@ -120,16 +120,16 @@ def mfa_device(lab, victim, at=None, by=None):
     """A virtual MFA device, enabled at some time, by the admin or with somebody's credentials; its serial number."""
     iam = lab.client("iam", by)
     device = iam.create_virtual_mfa_device(VirtualMFADeviceName=unique(victim.name))["VirtualMFADevice"]
-    victim.mfa_serial = device["SerialNumber"]
+    victim.mfa_serial = victim.mfa_serial or device["SerialNumber"]
     iam.enable_mfa_device(
         UserName=victim.name,
-        SerialNumber=victim.mfa_serial,
+        SerialNumber=device["SerialNumber"],
         AuthenticationCode1="123456",
         AuthenticationCode2="654321",
     )
     if at:
-        lab.set_date("mfa_device", at, user=victim.name, id=victim.mfa_serial)
-    return victim.mfa_serial
+        lab.set_date("mfa_device", at, user=victim.name, id=device["SerialNumber"])
+    return device["SerialNumber"]
 
 
 def role(lab, name=None, path="/", trust=None, policy=policies.ADMINISTRATOR, profile_path=None):
