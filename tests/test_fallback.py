@@ -1,0 +1,147 @@
+"""The fallback ladder: where the inline deny does not fit, the next rung holds (CONTAINMENT A19)."""
+
+import json
+
+import pytest
+from lab import quotas, seed
+from lab_assertions import refused
+
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+
+
+class Crowded:
+    """A user whose inline policies are full, with a stolen key and a session that outlives it."""
+
+    def __init__(self, scene):
+        self.lab = scene.lab
+        self.user = seed.user(self.lab)
+        self.session = self.lab.session_token(self.user.key)
+        quotas.fill_inline(self.lab, self.user)
+        self.inline = self.lab.client("iam").list_user_policies(UserName=self.user.name)["PolicyNames"]
+
+    def is_refused(self):
+        """The key, and what was minted with it at a service that the quarantine marker leaves open."""
+        refused("InvalidClientTokenId", self.lab.client("sns", self.user.key).list_topics)
+        refused("AuthorizationError", self.lab.client("sns", self.session).list_topics)
+
+    def attached(self):
+        found = self.lab.client("iam").list_attached_user_policies(UserName=self.user.name)["AttachedPolicies"]
+        return {policy["PolicyArn"] for policy in found}
+
+    def groups(self):
+        return [g["GroupName"] for g in self.lab.client("iam").list_groups_for_user(UserName=self.user.name)["Groups"]]
+
+    def kept_its_policies(self, before):
+        """No room was made: what the victim had is evidence, and the way back."""
+        assert self.lab.client("iam").list_user_policies(UserName=self.user.name)["PolicyNames"] == self.inline
+        assert before <= self.attached()
+
+
+@pytest.fixture
+def crowded(scene):
+    return Crowded(scene)
+
+
+@pytest.fixture
+def deny_group(scene):
+    return scene.deployment.functions[0]["environment"]["DENY_GROUP"]
+
+
+@pytest.fixture
+def boundary_is_full(scene):
+    """A function for whom a boundary is refused for want of room; on AWS a boundary always has its place."""
+    function = scene.copy()
+    action = "iam:PutUserPermissionsBoundary"
+    scene.lab.fault(function, at_call=1, kind="error", times=99, action=action, code="LimitExceeded", status=409)
+    yield function
+    scene.lab.clear_faults()
+
+
+def rungs(delivery):
+    """The steps of the ladder that were tried, in order, each with whether it holds."""
+    ladder = ("deny_all", "attach_deny_all", "deny_by_boundary", "join_deny_group")
+    return [(s["step"], s["status"] == "done") for s in delivery.result["steps"] if s["step"] in ladder]
+
+
+def contained(delivery):
+    assert delivery.result["outcome"] in ("contained", "partial")
+    assert delivery.result["cut_off_ms"] > 0
+    delivery.case.check_chain()
+    return True
+
+
+def test_inline_full_attaches_the_deny(scene, crowded):
+    delivery = scene.fire(scene.accuse(crowded.user))
+    crowded.is_refused()
+    assert contained(delivery)
+    assert rungs(delivery) == [("deny_all", False), ("attach_deny_all", True)]
+    assert DENY_ALL in crowded.attached()
+    assert quotas.boundary_of(scene.lab, crowded.user) is None and crowded.groups() == []
+    assert "attach_deny_all" in delivery.message["message"]
+    crowded.kept_its_policies(set())
+
+
+def test_the_last_place_goes_to_the_deny_and_not_to_the_marker(scene, crowded):
+    quotas.fill_managed(scene.lab, crowded.user, leave=1)
+    before = crowded.attached()
+    delivery = scene.fire(scene.accuse(crowded.user))
+    crowded.is_refused()
+    assert contained(delivery)
+    assert crowded.attached() == before | {DENY_ALL}
+
+
+@pytest.mark.parametrize("had_boundary", [True, False])
+def test_inline_and_managed_full_deny_by_the_boundary(scene, crowded, had_boundary):
+    old = quotas.set_boundary(scene.lab, crowded.user) if had_boundary else None
+    quotas.fill_managed(scene.lab, crowded.user)
+    before = crowded.attached()
+    delivery = scene.fire(scene.accuse(crowded.user))
+    crowded.is_refused()
+    assert contained(delivery)
+    assert rungs(delivery) == [("deny_all", False), ("attach_deny_all", False), ("deny_by_boundary", True)]
+    assert quotas.boundary_of(scene.lab, crowded.user) == DENY_ALL
+    # What the boundary was is nowhere else any more.
+    if had_boundary:
+        assert old in json.dumps(delivery.case.memory)
+        assert f"--permissions-boundary {old}" in delivery.message["message"]
+    else:
+        assert "delete-user-permissions-boundary" in delivery.message["message"]
+    crowded.kept_its_policies(before)
+
+
+def test_no_boundary_either_joins_the_deny_group(scene, crowded, deny_group, boundary_is_full):
+    quotas.fill_managed(scene.lab, crowded.user)
+    before = crowded.attached()
+    delivery = scene.invoke(scene.accuse(crowded.user), boundary_is_full)
+    crowded.is_refused()
+    assert contained(delivery)
+    assert rungs(delivery)[-2:] == [("deny_by_boundary", False), ("join_deny_group", True)]
+    assert crowded.groups() == [deny_group]
+    crowded.kept_its_policies(before)
+
+
+def test_a_full_ladder_is_said_to_be_one(scene, crowded, deny_group, boundary_is_full):
+    quotas.fill_managed(scene.lab, crowded.user)
+    quotas.fill_groups(scene.lab, crowded.user)
+    before = crowded.attached()
+    delivery = scene.invoke(scene.accuse(crowded.user), boundary_is_full)
+    assert (delivery.result["outcome"], delivery.result["reason"]) == ("cannot_contain", "quota_full")
+    assert rungs(delivery)[-1] == ("join_deny_group", False)
+    assert deny_group not in crowded.groups()
+    # The truth of it: the key is dead, what was minted with it is not.
+    refused("InvalidClientTokenId", scene.lab.client("sns", crowded.user.key).list_topics)
+    scene.lab.client("sns", crowded.session).list_topics()
+    message = delivery.message
+    assert "CANNOT CONTAIN" in message["subject"]
+    policy = scp_in(message["message"])
+    (statement,) = policy["Statement"]
+    assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "*", "*")
+    (condition,) = statement["Condition"].values()
+    assert condition == {"aws:PrincipalArn": crowded.user.arn}
+    crowded.kept_its_policies(before)
+
+
+def scp_in(text):
+    """The service control policy a message offers."""
+    policy, _ = json.JSONDecoder().raw_decode(text[text.index('{"Version"') :])
+    return policy
