@@ -68,6 +68,10 @@ impl Delivery<'_> {
         let store = &self.function.store;
         let memory = async { if first { store.append(&work.case.memory).await } else { Ok(()) } };
         let contains = work.decided.contains();
+        if contains {
+            // Before everything else, the marker too: the last place among the policies belongs to the deny.
+            self.climb_down(&work.decided.access.iam, &mut work.case.plan, &mut attempts).await;
+        }
         let steps =
             async { if contains { self.carry_out(&work.decided.access.iam, &remembered, None).await } else { Vec::new() } };
         let event = async { if first { store.keep_event(&work.case.case, self.event).await } else { Ok(()) } };

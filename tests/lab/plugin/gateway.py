@@ -89,21 +89,13 @@ class Gateway:
         with self.world.lock_of(operation.service) or contextlib.nullcontext():
             needs, denied = access.authorise(principal, operation, request, account, context)
             if denied:
-<<<<<<< HEAD
-                self._record_needs(principal, signed, operation, needs, "deny", denied.code, invocation)
+                self._record_needs(call, signed, needs, "deny", denied.code, invocation)
                 self.lab.trail.add(call, signed.access_key, None, denied.code, denied.message)
                 return error_response(denied, operation, request_id)
             response, code = self._perform(call)
             # Recorded under the lock: the record has the order in which state changed.
-            self._record_needs(principal, signed, operation, needs + call.extra_needs, "allow", code, invocation)
-            self.lab.trail.add(call, signed.access_key, response, code)
-=======
-                self._record_needs(call, signed, needs, "deny", denied.code, invocation)
-                return error_response(denied, operation, request_id)
-            response, code = self._perform(call)
-            # Recorded under the lock: the record has the order in which state changed.
             self._record_needs(call, signed, needs + call.extra_needs, "allow", code, invocation)
->>>>>>> bdf4907
+            self.lab.trail.add(call, signed.access_key, response, code)
             return response
 
     @staticmethod
