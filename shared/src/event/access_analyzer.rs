@@ -31,8 +31,7 @@ fn read(detail: Json<'_>, event: Json<'_>, detail_type: &str) -> Result<Finding,
     let region = event.require("region", Region::parse)?;
     let resource = detail.text("resource").ok_or_else(|| missing("resource"))?;
     let analyzer = event.each("resources").find_map(|arn| arn.0.as_str()).ok_or_else(|| missing("resources"))?;
-    let first_seen =
-        detail.time("createdAt").or_else(|| event.time("time")).ok_or_else(|| missing("createdAt"))?;
+    let first_seen = detail.time("createdAt").or_else(|| event.time("time")).ok_or_else(|| missing("createdAt"))?;
     // An analyzer has a finding for each principal that a resource is open to; Security Hub has one for the resource,
     // under this id, and so have we.
     let id = match kind.filter(|kind| kind.starts_with("Unused")) {

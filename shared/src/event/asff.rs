@@ -140,12 +140,8 @@ fn target(resource: Json<'_>, account: &AccountId, partition: Partition) -> Targ
     let id = || resource.text("id").unwrap_or_default();
     match resource_type.as_str() {
         "AwsIamAccessKey" => access_key(resource, account),
-        "AwsIamUser" => {
-            Named { arn: id(), unique_id: resource.text("details.awsIamUser.userId") }.user(account, partition)
-        }
-        "AwsIamRole" => {
-            Named { arn: id(), unique_id: resource.text("details.awsIamRole.roleId") }.role(account, partition)
-        }
+        "AwsIamUser" => Named { arn: id(), unique_id: resource.text("details.awsIamUser.userId") }.user(account, partition),
+        "AwsIamRole" => Named { arn: id(), unique_id: resource.text("details.awsIamRole.roleId") }.role(account, partition),
         _ => Target::Resource { resource_type: printable(&resource_type, 40) },
     }
 }

@@ -30,7 +30,10 @@ pub(super) fn parse(event: &Value) -> Vec<Parsed> {
         ("aws.securityhub", "Security Hub Insight Results") => {
             vec![Parsed::ignored(IgnoredReason::NoFindings, "insight results carry no findings")]
         }
-        ("aws.access-analyzer", "Access Analyzer Finding" | "Unused Access Finding for IAM entities" | "Internal Access Finding") => {
+        (
+            "aws.access-analyzer",
+            "Access Analyzer Finding" | "Unused Access Finding for IAM entities" | "Internal Access Finding",
+        ) => {
             vec![access_analyzer::parse(detail, event, &detail_type)]
         }
         ("aws.macie", "Macie Finding") => vec![macie::parse(detail)],

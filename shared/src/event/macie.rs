@@ -26,8 +26,7 @@ fn read(finding: Json<'_>) -> Result<Finding, Parsed> {
     let account = finding.require("accountId", AccountId::parse)?;
     let call = finding.at("policyDetails.action.apiCallDetails");
     let created = finding.time("createdAt");
-    let first_seen =
-        call.and_then(|call| call.time("firstSeen")).or(created).ok_or_else(|| missing("createdAt"))?;
+    let first_seen = call.and_then(|call| call.time("firstSeen")).or(created).ok_or_else(|| missing("createdAt"))?;
     Ok(Finding {
         // Security Hub's copy has the same id.
         id: finding.require("id", FindingId::parse)?,

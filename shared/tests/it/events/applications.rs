@@ -31,7 +31,8 @@ const VENDOR: &str = "\"arn:aws:securityhub:*:444455556666:product/example-secur
 fn a_listed_product_is_believed_and_an_unlisted_one_is_not() {
     let user = || Principal::User(Box::new(user()));
     let role = || Principal::Role(Box::new(role()));
-    let is_unlisted = |verdict: &Verdict| matches!(verdict, Verdict::Ignore(ignored) if ignored.reason == IgnoredReason::ProductNotListed);
+    let is_unlisted =
+        |verdict: &Verdict| matches!(verdict, Verdict::Ignore(ignored) if ignored.reason == IgnoredReason::ProductNotListed);
     for (event, principal, listed, unlisted) in
         [("application-finding-user", user(), OWN, VENDOR), ("application-finding-vendor-role", role(), VENDOR, OWN)]
     {
