@@ -22,6 +22,13 @@ from lab.client import Lab
             ("user", "svc-deploy"): ("AIDASVCDEPLOYQEXAMPLE", "AKIASVCDEPLOYEXAMPLE"),
             ("role", "developer"): ("AROADEVELOPERQEXAMPLE", ""),
         }),
+        ("exposed-keys-health-two-users", {
+            ("user", "key-owner-1"): ("", "AKIASVCBUILDQEXAMPLE"),
+            ("user", "key-owner-2"): ("", "AKIASVCDEPLOYEXAMPLE"),
+        }),
+        ("application-finding-vendor-role", {("role", "developer"): ("AROADEVELOPERQEXAMPLE", "")}),
+        ("macie-policy-role-session", {("role", "developer"): ("AROADEVELOPERQEXAMPLE", "")}),
+        ("macie-policy-federated-user", {("user", "token-broker"): ("AIDATOKENBROKEEXAMPLE", "")}),
         ("saml-user", {}),
         ("hostile-fields", {}),
         ("insight-results", {}),

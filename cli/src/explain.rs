@@ -274,4 +274,16 @@ mod tests {
         assert_eq!(json["rules"], json!(explanation.rules));
         assert_eq!(json["findings"].as_array().map(Vec::len), Some(explanation.findings.len()));
     }
+
+    #[rstest::rstest]
+    fn a_dagger_marks_the_events_no_rule_takes(#[files("../events/contain-identity/*.json")] file: PathBuf) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let rules = template::rules(&root.join("infra/template.yaml")).expect("the template's rules");
+        let taken = !template::matching(&rules, &std::fs::read(&file).expect("the event")).expect("a match").is_empty();
+        let readme = std::fs::read_to_string(root.join("events/README.md")).expect("the readme");
+        let name = format!("`{}`", file.file_stem().expect("a file name").to_string_lossy());
+        let row = readme.lines().find(|line| line.starts_with("| `") && line.contains(&name)).expect("a row for the event");
+        let marked = row.contains(&format!("{name} †"));
+        assert_eq!(marked, !taken, "{row}");
+    }
 }

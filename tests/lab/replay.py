@@ -25,7 +25,7 @@ COMPILE_SECONDS = 900
 """The first run of `cargo lambda watch` may have to compile everything."""
 
 # What the feeds call a principal's name, unique id and key.
-_NAMES = ("userName", "PrincipalName", "user_name", "name")
+_NAMES = ("userName", "PrincipalName", "UserName", "RoleName", "user_name", "name")
 _IDS = ("principalId", "PrincipalId", "uid", "principal_id", "UserId", "RoleId")
 _KEYS = ("accessKeyId", "AccessKeyId", "credentialUid", "access_key_id", "publicKey")
 _USER, _ROLE = re.compile(r"AIDA[A-Z0-9]{17}"), re.compile(r"(AROA[A-Z0-9]{17})(:.*)?", re.DOTALL)
@@ -61,6 +61,10 @@ def principals(node):
     for principal, (unique_id, key) in found.items():
         if principal[0] == "user" and not key and len(keys) == 1:
             found[principal] = (unique_id, *keys)
+    # AWS Health may name keys and nobody: their owners are made up.
+    unnamed = keys - {key for _, key in found.values()}
+    if unnamed and node.get("source") == "aws.health":
+        found |= {("user", f"key-owner-{n}"): ("", key) for n, key in enumerate(sorted(unnamed), 1)}
     return found
 
 

@@ -1,8 +1,8 @@
 //! Bytes in, findings out: every envelope Tourniquet may be handed, one file per source.
 //!
 //! `aws_lambda_events` does not serve here: its `EventBridgeEvent` makes every envelope field optional and it models
-//! none of the findings (GuardDuty, Security Hub, OCSF, Access Analyzer, Macie, Health). Findings are also read from exports and from the
-//! detectors' own APIs, where keys are spelt `resourceType` in one and `ResourceType` in the other and booleans may
+//! none of the findings (GuardDuty, Security Hub, OCSF, Access Analyzer, Macie, Health). Findings are also read from
+//! exports and from the detectors' own APIs, where keys are spelt `resourceType` in one and `ResourceType` in the other and booleans may
 //! be text; so they are read field by field, from JSON, by the fields that decisions need.
 //!
 //! Nothing here fails: what is not a finding to act on is *ignored*, with a reason.

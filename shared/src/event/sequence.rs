@@ -16,18 +16,18 @@ const LONGEST_CHAIN: usize = 8;
 pub(super) fn attack_sequence(finding: Json<'_>, account: &AccountId) -> Vec<Target> {
     let elsewhere = |sort, label| vec![Target::Elsewhere(Elsewhere { sort, label, key: None })];
     let mut targets: Vec<Target> = Vec::new();
-    let mut issued: Vec<(Target, Arn)> = Vec::new();
+    let mut sessions: Vec<(Target, Arn)> = Vec::new();
     for actor in finding.each("service.detection.sequence.actors").filter(|actor| actor.at("user").is_some()) {
         let target = target(actor);
         let issuer = actor.text("session.issuer").and_then(|arn| Arn::parse(&arn).ok());
-        issued.extend(issuer.map(|issuer| (target.clone(), issuer)));
+        sessions.extend(issuer.map(|issuer| (target.clone(), issuer)));
         // One principal may act with several credentials.
         add_principal(&mut targets, target);
     }
     match targets.len() {
         0 => elsewhere(ElsewhereSort::Unnamed, "attack sequence without an actor".to_owned()),
         1 => targets,
-        count if count > LONGEST_CHAIN || !is_one_chain(&targets, &issued, account) => {
+        count if count > LONGEST_CHAIN || !is_one_chain(&targets, &sessions, account) => {
             elsewhere(ElsewhereSort::SeveralActors, format!("{count} actors"))
         }
         // A federated session is contained with the user that issued it, who is of the chain.
@@ -52,10 +52,10 @@ fn target(actor: Json<'_>) -> Target {
 
 /// Whether every principal but one descends from that one. A role's session names its own role as issuer, which
 /// links it to nobody.
-fn is_one_chain(targets: &[Target], issued: &[(Target, Arn)], account: &AccountId) -> bool {
+fn is_one_chain(targets: &[Target], sessions: &[(Target, Arn)], account: &AccountId) -> bool {
     let is_issued_by = |child: &Target, parent: &Target| {
         child != parent
-            && issued.iter().any(|(mention, issuer)| same_principal(child, mention) && is_arn_of(issuer, parent, account))
+            && sessions.iter().any(|(mention, issuer)| same_principal(child, mention) && is_arn_of(issuer, parent, account))
     };
     let parents_of =
         |child: usize| (0..targets.len()).filter(|parent| is_issued_by(&targets[child], &targets[*parent])).collect::<Vec<_>>();

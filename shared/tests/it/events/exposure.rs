@@ -119,14 +119,17 @@ fn macie_names_every_sort_of_actor() {
         Target::Elsewhere(elsewhere) => Some(elsewhere.sort),
         _ => None,
     };
-    let root =
-        macie_actor("Root", "root", &json!({ "accountId": own, "principalId": own, "arn": "arn:aws:iam::111122223333:root" }));
+    let root = macie_actor("Root", "root", &json!({ "accountId": own, "principalId": own }));
     assert_eq!(root, Target::Root { key: None });
     let foreign = macie_actor("AWSAccount", "awsAccount", &json!({ "accountId": "444455556666", "principalId": "AIDAX" }));
     assert_eq!(sort(&foreign), Some(ElsewhereSort::ForeignAccount));
     let service = macie_actor("AWSService", "awsService", &json!({ "invokedBy": "cloudformation.amazonaws.com" }));
     assert_eq!(sort(&service), Some(ElsewhereSort::AwsService));
-    let guest = json!({ "accountId": "444455556666", "principalId": "AROAGUESTROLEQEXAMPLE:x1", "arn": "arn:aws:sts::444455556666:assumed-role/developer/x1" });
+    let guest = json!({
+        "accountId": "444455556666",
+        "principalId": "AROAGUESTROLEQEXAMPLE:x1",
+        "arn": "arn:aws:sts::444455556666:assumed-role/developer/x1"
+    });
     assert_eq!(sort(&macie_actor("AssumedRole", "assumedRole", &guest)), Some(ElsewhereSort::ForeignAccount));
     let unknown = macie_actor("Robot", "robot", &json!({ "accountId": own, "principalId": "AIDASVCBUILDQ7EXAMPLE" }));
     assert_eq!(sort(&unknown), Some(ElsewhereSort::UnknownType));
@@ -157,7 +160,8 @@ fn sensitive_data_accuses_nobody_whoever_else_is_named() {
 #[case("High", 3, 7.0)]
 fn macies_three_grades_are_the_lowest_of_their_word(#[case] word: &str, #[case] score: i64, #[case] expected: f64) {
     for severity in [json!({ "score": score }), json!({ "description": word })] {
-        assert_eq!(one(&edited("macie-policy-user", |detail| detail["severity"] = severity)).severity, expected);
+        let graded = one(&edited("macie-policy-user", |detail| detail["severity"] = severity)).severity;
+        assert!((graded - expected).abs() < f64::EPSILON, "{graded}");
     }
 }
 
