@@ -61,7 +61,13 @@ impl Config {
     pub fn responder(&self) -> Result<Responder, ConfigError> {
         let own = self.own_roles.first().ok_or(ConfigError::Missing("PROTECTED_ARNS"))?;
         let account = AccountId::parse(own.account()).map_err(|error| invalid("PROTECTED_ARNS", &error))?;
-        Ok(Responder { account, partition: own.partition(), own_roles: self.own_roles.clone(), deny_group: None, members: Vec::new() })
+        Ok(Responder {
+            account,
+            partition: own.partition(),
+            own_roles: self.own_roles.clone(),
+            deny_group: None,
+            members: Vec::new(),
+        })
     }
 }
 

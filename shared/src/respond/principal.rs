@@ -78,7 +78,8 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fa
             id: AccessKeyId::parse(key.access_key_id()?).ok()?,
             active: key.status() == Some(&StatusType::Active),
             created: timestamp(key.create_date()),
-            last_used: last_used.filter(|_| accused.key.as_ref().is_some_and(|accused| Some(accused.as_str()) == key.access_key_id())),
+            last_used: last_used
+                .filter(|_| accused.key.as_ref().is_some_and(|accused| Some(accused.as_str()) == key.access_key_id())),
         })
     });
     let keys = keys.collect();

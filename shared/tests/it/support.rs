@@ -170,7 +170,11 @@ pub(crate) fn user() -> ObservedUser {
                 expires: None,
             },
         ],
-        ssh_keys: vec![Credential { id: "APKASSHKEYQ77EXAMPLE".to_owned(), active: true, uploaded: Some(at("2026-01-05T00:00:00Z")) }],
+        ssh_keys: vec![Credential {
+            id: "APKASSHKEYQ77EXAMPLE".to_owned(),
+            active: true,
+            uploaded: Some(at("2026-01-05T00:00:00Z")),
+        }],
         certificates: vec![Credential { id: "CERTIFICATEQ7EXAMPLECERTIFICATEQ".to_owned(), active: true, uploaded: None }],
         mfa_devices: vec![MfaDevice {
             serial: "arn:aws:iam::111122223333:mfa/svc-build".to_owned(),

@@ -2,7 +2,9 @@
 
 use super::super::{Decision, Responder};
 use super::ladder::{holds_on_role, holds_on_user, rungs_for_role, rungs_for_user};
-use super::observed::{ATTACHED_POLICIES, MFA_DEVICES, MfaDevice, OWN_DENY, ObservedRole, ObservedUser, Principal, REVOCATION_MARGIN};
+use super::observed::{
+    ATTACHED_POLICIES, MFA_DEVICES, MfaDevice, OWN_DENY, ObservedRole, ObservedUser, Principal, REVOCATION_MARGIN,
+};
 use super::sources::sources;
 use crate::finding::{Finding, RoleSession};
 use crate::id::{Arn, Partition, PrincipalName};

@@ -55,7 +55,10 @@ pub fn mfa_to_deactivate(finding: &Finding, user: &ObservedUser, evidence: &[Mfa
 pub fn mfa_left(finding: &Finding, user: &ObservedUser, evidence: &[MfaEvidence]) -> Vec<String> {
     let line = |device: &MfaDevice| {
         let doubt = doubt(finding, user, device, evidence)?;
-        Some(format!("MFA device {} was left in place: {doubt}. Ask the user whether it is theirs.", printable(&device.serial, 120)))
+        Some(format!(
+            "MFA device {} was left in place: {doubt}. Ask the user whether it is theirs.",
+            printable(&device.serial, 120)
+        ))
     };
     since_first_seen(finding, user).filter_map(line).collect()
 }
