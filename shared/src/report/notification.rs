@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::answer::TargetResult;
 use super::links::links;
-use crate::containment::{Decision, TargetRecord, Verdict};
+use crate::containment::identity::{Sign, scp_lines};
+use crate::containment::{CannotContain, Decision, TargetRecord, Verdict};
 use crate::finding::{Finding, Target};
 use crate::id::AccessKeyId;
 use crate::outcome::{Outcome, Status};
@@ -88,8 +89,9 @@ pub fn notification(told: Told<'_>) -> Notification {
     }
     section(&mut line, "WHAT WAS DONE", &done(told));
     section(&mut line, "WHAT WAS NOT DONE", &not_done(told));
+    section(&mut line, "SINCE THE FIRST SIGHTING", &result.persistence.iter().map(Sign::line).collect::<Vec<_>>());
     // What a containment leaves open, and whom it hits, is of no matter where there is none.
-    if result.outcome.acted() {
+    if result.acted() {
         section(&mut line, "WHAT REMAINS POSSIBLE", &result.residual_risk);
         section(&mut line, "WHO ELSE IS HIT", &decision.blast_radius);
     } else if !decision.plan.is_empty() {
@@ -97,7 +99,7 @@ pub fn notification(told: Told<'_>) -> Notification {
         section(&mut line, "WHOM IT WOULD HIT", &decision.blast_radius);
     }
     section(&mut line, "NEXT", &next(told));
-    if result.outcome.acted() {
+    if result.acted() {
         let mut undo: Vec<String> = undo_lines(told.plan);
         undo.insert(0, format!("newest step first; keys are written out in s3://{}/cases/{}/", told.case_bucket, result.case));
         section(&mut line, "HOW TO UNDO", &undo);
@@ -135,7 +137,7 @@ pub fn note(result: &TargetResult) -> String {
         result
             .residual_risk
             .first()
-            .filter(|_| result.outcome.acted())
+            .filter(|_| result.acted())
             .map(|risk| format!("Remains possible: {risk}"))
             .unwrap_or_default(),
     );
@@ -210,6 +212,19 @@ fn next(told: Told<'_>) -> Vec<String> {
             told.case_bucket, told.result.case
         ));
         lines.extend(told.decision.plan.steps().map(|step| told.decision.plan.redacted(&step.command())));
+        if !told.decision.plan.fallback.is_empty() {
+            lines.push("If the deny does not fit (LimitExceeded), the first of these that does, without its #:".to_owned());
+            lines.extend(told.decision.plan.fallback.iter().map(|rung| format!("# {}", rung.command())));
+        }
+    }
+    if let Outcome::CannotContain(reason) = &told.result.outcome
+        && reason == CannotContain::QuotaFull.as_str()
+    {
+        let next_step = CannotContain::QuotaFull.next_step();
+        if !lines.iter().any(|line| line == next_step) {
+            lines.push(next_step.to_owned());
+        }
+        lines.extend(scp_lines(&told.decision.plan, &told.result.target));
     }
     if matches!(told.result.outcome, Outcome::Contested(_)) {
         lines.push(
@@ -219,7 +234,7 @@ fn next(told: Told<'_>) -> Vec<String> {
         );
     }
     if told.result.steps.iter().any(|step| !step.status.holds()) {
-        lines.push("Do the failed steps by hand; their `aws` lines are in the case. A deny that does not fit (LimitExceeded) needs an SCP, or AWSDenyAll attached.".to_owned());
+        lines.push("Do the failed steps by hand; their `aws` lines are in the case.".to_owned());
     }
     if matches!(told.decision.verdict, Verdict::Contain) {
         lines.push("Find out how the credentials leaked before anything is released.".to_owned());

@@ -45,7 +45,7 @@ impl Change for AttachDenyAll {
     }
 
     fn undo(&self) -> Undo {
-        if self.before { Undo::left() } else { Undo::by(self.line("detach")).noting(self.principal.lasting()) }
+        if self.before { Undo::left() } else { self.principal.released(self.line("detach")) }
     }
 }
 

@@ -35,24 +35,29 @@ impl Change for DenyAll {
     }
 
     fn undo(&self) -> Undo {
+        let [revoke, later] = revoke_now(&self.user);
         let user = shell_word(self.user.as_str());
         Undo {
+            // One line: without the first half the second would bring old sessions back to life.
             commands: vec![
-                // One line: without the first the second would bring old sessions back to life. The quotes around the
-                // document are left for the date: the shell fills in the moment of release.
-                format!(
-                    r#"aws iam put-user-policy --user-name {user} --policy-name {} --policy-document '{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{{"DateLessThan":{{"aws:TokenIssueTime":"'"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'"}}}}}}]}}' && aws iam delete-user-policy --user-name {user} --policy-name {}"#,
-                    policy::REVOKE_OLDER_SESSIONS,
-                    policy::DENY_ALL
-                ),
-                format!(
-                    "# 36 hours later: aws iam delete-user-policy --user-name {user} --policy-name {}",
-                    policy::REVOKE_OLDER_SESSIONS
-                ),
+                format!("{revoke} && aws iam delete-user-policy --user-name {user} --policy-name {}", policy::DENY_ALL),
+                later,
             ],
             note: Some("sessions minted from the user's keys live up to 36 hours: they stay denied while the user comes back"),
         }
     }
+}
+
+/// The line that keeps a user's sessions issued until now denied, and the one that ends that.
+pub(super) fn revoke_now(user: &PrincipalName) -> [String; 2] {
+    let (user, policy) = (shell_word(user.as_str()), policy::REVOKE_OLDER_SESSIONS);
+    [
+        // The quotes around the document are left for the date: the shell fills in the moment of release.
+        format!(
+            r#"aws iam put-user-policy --user-name {user} --policy-name {policy} --policy-document '{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{{"DateLessThan":{{"aws:TokenIssueTime":"'"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'"}}}}}}]}}'"#
+        ),
+        format!("# 36 hours later: aws iam delete-user-policy --user-name {user} --policy-name {policy}"),
+    ]
 }
 
 #[cfg(feature = "iam")]

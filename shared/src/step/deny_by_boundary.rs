@@ -59,7 +59,7 @@ impl Change for DenyByBoundary {
             Some(old) => self.put(old.as_str()),
             None => format!("aws iam delete-{}-permissions-boundary {}", self.principal.kind(), self.principal.option()),
         };
-        Undo::by(line).noting(self.principal.lasting())
+        self.principal.released(line)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Undo;
 use crate::id::{Arn, Partition, PrincipalName};
 use crate::text::shell_word;
 
@@ -40,16 +41,18 @@ impl Entity {
     }
 }
 
-pub(super) const USER_LASTING: &str = "sessions minted from the user's keys live up to 36 hours and nothing else denies them: undo this that long after the keys went Inactive";
-
 impl Entity {
-    /// How long a deny of everything has to stay: a release by a cut-off would need the room that was not there.
-    pub(super) fn lasting(&self) -> &'static str {
+    /// How a deny of everything is undone by `line`. A user's goes only if what keeps its old sessions out fits: where
+    /// there is still no room for that, the first half fails and the deny stays.
+    pub(super) fn released(&self, line: String) -> Undo {
         match self {
-            Self::User(_) => USER_LASTING,
-            Self::Role(_) => {
-                "sessions of a role live up to 12 hours: keep this that long after the source of the session is clean"
+            Self::User(name) => {
+                let [revoke, later] = super::deny_all::revoke_now(name);
+                let note = "sessions minted from the user's keys live up to 36 hours; if the first half does not fit, keep the deny until then and run the second half alone";
+                Undo { commands: vec![format!("{revoke} && {line}"), later], note: Some(note) }
             }
+            Self::Role(_) => Undo::by(line)
+                .noting("sessions of a role live up to 12 hours: keep this that long after the source of the session is clean"),
         }
     }
 }

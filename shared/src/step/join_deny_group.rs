@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Undo};
+use super::{Change, Entity, Undo};
 use crate::id::PrincipalName;
 use crate::text::shell_word;
 
@@ -43,7 +43,7 @@ impl Change for JoinDenyGroup {
         if self.before {
             return Undo::left();
         }
-        Undo::by(self.line("remove-user-from-group")).noting(super::entity::USER_LASTING)
+        Entity::User(self.user.clone()).released(self.line("remove-user-from-group"))
     }
 }
 

@@ -1,7 +1,11 @@
 //! The decision about an identity, as a table.
 
+mod ladder;
+mod mfa;
 mod missing;
+mod persistence;
 mod plans;
 mod properties;
 mod source;
+mod sources;
 mod verdicts;

@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 use tourniquet::containment::identity::{Observed, ObservedRole, ObservedUser, Principal, decide};
-use tourniquet::containment::{CannotContain, Decision, Verdict};
+use tourniquet::containment::{CannotContain, Decision, MEMBER_DENY_GROUP, Member, Responder, Verdict};
 use tourniquet::finding::{Elsewhere, ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
 use tourniquet::guardrails::{Guardrails, Mode};
 use tourniquet::id::{AccountId, Region};
@@ -177,6 +177,31 @@ fn a_finding_outside_the_responder_s_account_and_partition_is_out_of_reach(#[cas
     assert_eq!(decision.verdict, Verdict::CannotContain(CannotContain::ForeignAccount));
     assert!(decision.plan.is_empty());
 }
+
+#[test]
+fn a_member_s_account_is_not_foreign_and_its_own_role_is_never_contained() {
+    let member = Member { account: AccountId::parse("444455556666").expect("an account"), role: arn(MEMBERS_ROLE) };
+    let responder = Responder { members: vec![member.clone()], ..responder() };
+    let theirs = |region: &str| Finding {
+        account: member.account.clone(),
+        region: Region::parse(region).expect("a Region"),
+        ..confirmed()
+    };
+    let decided =
+        |finding: &Finding, observed: &Observed| decide(finding, &role_named(Some(ROLE_ID)), observed, &responder, now());
+    let other = ObservedRole { arn: arn("arn:aws:iam::444455556666:role/developer"), ..role() };
+    assert_eq!(decided(&theirs("eu-west-1"), &observed_role(other.clone())).verdict, Verdict::Contain);
+    let reason = Verdict::CannotContain(CannotContain::ForeignAccount);
+    assert_eq!(decided(&theirs("cn-north-1"), &observed_role(other)).verdict, reason);
+    let own = ObservedRole { arn: arn(MEMBERS_ROLE), ..role() };
+    let decision = decided(&theirs("eu-west-1"), &observed_role(own));
+    assert!(matches!(&decision.verdict, Verdict::Skip(reason) if reason.contains("never contains itself")));
+    let stranger = AccountId::parse("777788889999").expect("an account");
+    let groups = [&responder.account, &member.account, &stranger].map(|account| responder.deny_group(account));
+    assert_eq!(groups, [Some("TourniquetDenied"), Some(MEMBER_DENY_GROUP), None]);
+}
+
+const MEMBERS_ROLE: &str = "arn:aws:iam::444455556666:role/tourniquet/responder";
 
 fn protecting(line: &str) -> Guardrails {
     let text = format!("{}\n[[protect]]\n{line}\nbecause = \"the way back in\"\n", shipped_text());

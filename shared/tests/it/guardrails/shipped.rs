@@ -186,3 +186,15 @@ fn a_protection_covers_exactly_what_it_names(#[case] line: &str, #[case] what: P
     assert_eq!(covered("444455556666", Some(other_arn), Some(other_id)), None);
     assert_eq!(covered("444455556666", None, None), None);
 }
+
+#[test]
+fn whether_a_whole_role_may_be_denied_is_one_of_two_words_and_no_where_nothing_is_said() {
+    let with = |line: &str| format!("version = 1\nmode = \"contain\"\n{line}\n[default]\nmode = \"propose\"");
+    let may = |line: &str| Guardrails::parse("guardrails.toml", &with(line)).expect("guardrails").may_deny_whole_role();
+    let refusal = |text: &str| Guardrails::parse("guardrails.toml", text).expect_err("a file that must be refused").to_string();
+    assert!(may("deny_whole_role = \"when_full\""));
+    assert!(!may("deny_whole_role = \"never\"") && !may(""));
+    assert!(!shipped().may_deny_whole_role());
+    insta::assert_snapshot!(refusal(&with("deny_whole_role = \"when_ful\"")), @"guardrails.toml:3: unknown variant `when_ful`; did you mean `when_full`?");
+    insta::assert_snapshot!(refusal(&with("deny_whole_role = true")), @"guardrails.toml:3: wanted string or table");
+}
