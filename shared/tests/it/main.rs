@@ -2,9 +2,13 @@
 #![expect(clippy::expect_used, reason = "a fixture that does not hold is a failed test")]
 
 mod case;
+#[path = "../../../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "the same file is the face of the fuzz crate")]
+mod checks;
 mod decide;
 mod events;
 mod guardrails;
 mod plan;
 mod report;
+mod seeds;
 mod support;

@@ -13,9 +13,10 @@ use tourniquet::report::answer::{Answer, FindingSummary, TargetResult, release_h
 use tourniquet::report::notification::{LONGEST_NOTE, Notification, Told, note, notification, undo_lines};
 use tourniquet::step::Step;
 
+use crate::checks::text::{holds_a_key, is_printable};
 use crate::support::{
-    FIRST_KEY, HOSTILE, accused_role, accused_user, finding, holds_a_key, is_printable, now, observed, observed_role,
-    observed_user, responder, role, shipped_text, user,
+    FIRST_KEY, HOSTILE, accused_role, accused_user, finding, now, observed, observed_role, observed_user, responder, role,
+    shipped_text, user,
 };
 
 struct Story {
