@@ -3,6 +3,7 @@
 //! The event names the key and not the user; whose key it is only IAM can say (`GetAccessKeyLastUsed`).
 
 use super::json::{Json, missing};
+use super::principal::add_principal;
 use super::{IgnoredReason, Parsed, Trigger};
 use crate::finding::{Elsewhere, ElsewhereSort, Finding, Source, Target};
 use crate::id::{AccessKeyId, AccountId, FindingId, Region};
@@ -27,11 +28,12 @@ fn read(detail: Json<'_>, event: Json<'_>, code: String) -> Result<Finding, Pars
     let account = detail.text("affectedAccount").or_else(|| event.text("account")).ok_or_else(|| missing("account"))?;
     let started = detail.text("startTime").and_then(|text| health_time(&text));
     let first_seen = started.or_else(|| event.time("time")).ok_or_else(|| missing("time"))?;
-    let mut targets: Vec<Target> = detail
-        .each("affectedEntities")
-        .filter_map(|entity| AccessKeyId::parse(&entity.text("entityValue")?).ok())
-        .map(|key| Target::AccessKey { key })
-        .collect();
+    let mut targets: Vec<Target> = Vec::new();
+    let keys = detail.each("affectedEntities").filter_map(|entity| AccessKeyId::parse(&entity.text("entityValue")?).ok());
+    // Temporary credentials belong to no user that IAM could name; a key exposed in two places is one key.
+    for key in keys.filter(AccessKeyId::is_long_term) {
+        add_principal(&mut targets, Target::AccessKey { key });
+    }
     if targets.is_empty() {
         targets.push(Target::Elsewhere(Elsewhere { sort: ElsewhereSort::Unnamed, label: "exposed credentials".to_owned() }));
     }

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use tourniquet::finding::Finding;
+use tourniquet::guardrails::Guardrails;
 
+use crate::checks::walk::CONTAIN_EVERYTHING;
 use crate::checks::{chain, guardrails};
 use crate::support::{finding, repository, shipped_text};
 
@@ -38,6 +40,15 @@ fn the_shipped_guardrails_cut_at_any_line_or_with_any_line_left_out_are_refused_
     for at in 0..lines.len() {
         guardrails::check(&lines[..at].join("\n"), &accusations);
         guardrails::check(&[&lines[..at], &lines[at + 1..]].concat().join("\n"), &accusations);
+    }
+}
+
+#[test]
+fn a_rule_whose_name_cannot_be_shown_is_refused() {
+    for name in ["", " ", "\\u001b[2J", "one\\nHOW TO UNDO", "\\u202etnemniatnoc", &"n".repeat(121)] {
+        let rule = format!("[[rule]]\nname = \"{name}\"\nmode = \"observe\"\n");
+        let error = Guardrails::parse("guardrails.toml", &format!("{CONTAIN_EVERYTHING}{rule}")).expect_err(name);
+        assert_eq!(error.to_string(), "guardrails.toml:7: a rule needs a name of 120 printable characters at most");
     }
 }
 
