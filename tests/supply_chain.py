@@ -133,7 +133,8 @@ def main():
     else:
         extract = read(EXTRACT)
         advisories, known = extract.get("advisory", []), set(extract["looked_up"])
-        source = f"tests/advisories.toml, an extract of the RustSec database made on {extract['date']}"
+        made, newest = extract["date"], extract["newest_advisory"]
+        source = f"tests/advisories.toml: made on {made} from a copy of the RustSec database that reaches to {newest}"
     wrong += advised(packages, advisories)
     if wrong:
         sys.exit("\n".join(wrong))
