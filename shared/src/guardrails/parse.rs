@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::{DenyWholeRole, Environment, Glob, Guardrails, Mode, Protected, Protection, Rule};
 use crate::finding::TargetKind;
 use crate::id::{AccountId, Arn, UniqueId};
+use crate::text::printable;
 
 /// Why a guardrails file is refused: where, what, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -226,6 +227,11 @@ fn rules(source: &Source<'_>, tables: &[Spanned<RuleTable>], environments: &[Env
 
 fn rule(source: &Source<'_>, table: &Spanned<RuleTable>, environments: &[Environment]) -> Result<Rule, GuardrailsError> {
     let fields = table.get_ref();
+    let name = fields.name.get_ref();
+    // The name is told to people: a control character in it would redraw their screen, a line break forge a line.
+    if name.trim().is_empty() || printable(name, 120) != *name {
+        return Err(source.error(&fields.name.span(), "a rule needs a name of 120 printable characters at most", None));
+    }
     let severity = |value: &Option<Spanned<f64>>| match value {
         Some(value) if !(0.0..=10.0).contains(value.get_ref()) => {
             Err(source.error(&value.span(), format!("severity {} is outside 0.0 to 10.0", value.get_ref()), None))

@@ -2,6 +2,9 @@
 #![expect(clippy::expect_used, reason = "a fixture that does not hold is a failed test")]
 
 mod case;
+#[path = "../../../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "the same file is the face of the fuzz crate")]
+mod checks;
 mod decide;
 mod events;
 mod guardrails;
@@ -10,4 +13,5 @@ mod merged;
 mod plan;
 mod report;
 mod rungs;
+mod seeds;
 mod support;

@@ -10,7 +10,8 @@ use tourniquet::step::{
     RemoveLoginProfile, RevokeOlderSessions, Step,
 };
 
-use crate::support::{FIRST_KEY, INSTANCE, ROLE_ID, SECOND_KEY, arn, at, holds_a_key, key, name, session, unique_id};
+use crate::checks::text::holds_a_key;
+use crate::support::{FIRST_KEY, INSTANCE, ROLE_ID, SECOND_KEY, arn, at, key, name, session, unique_id};
 
 pub(crate) fn user() -> PrincipalName {
     name("svc-build")

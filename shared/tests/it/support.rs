@@ -219,22 +219,6 @@ pub(crate) fn observed_role(role: ObservedRole) -> Observed {
     observed(Principal::Role(Box::new(role)))
 }
 
-/// Whether `text` can be put before a person: nothing in it moves the cursor, reorders the line or hides.
-pub(crate) fn is_printable(text: &str) -> bool {
-    !text.chars().any(|character| {
-        character.is_control()
-            || "\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{2060}\u{feff}".contains(character)
-            || ('\u{202a}'..='\u{202e}').contains(&character)
-            || ('\u{2066}'..='\u{2069}').contains(&character)
-            || ('\u{e0000}'..='\u{e007f}').contains(&character)
-    })
-}
-
-/// Whether `text` holds a whole access key id.
-pub(crate) fn holds_a_key(text: &str) -> bool {
-    text.split(|character: char| !character.is_ascii_alphanumeric()).any(|word| AccessKeyId::parse(word).is_ok())
-}
-
 /// Texts that finding fields must not be trusted with.
 pub(crate) const HOSTILE: [&str; 16] = [
     "",

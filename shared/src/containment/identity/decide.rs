@@ -11,7 +11,7 @@ use crate::finding::{Elsewhere, ElsewhereSort, Finding, RoleSession, Target, Tri
 use crate::guardrails::{Guardrails, Mode, Ruling, Subject};
 use crate::id::Arn;
 use crate::plan::Plan;
-use crate::text::printable;
+use crate::text::{printable, sha256};
 use crate::timestamp::Timestamp;
 
 /// What to do about `target`, which `finding` accuses.
@@ -242,7 +242,8 @@ impl TargetRecord {
                     .map(|id| session.as_ref().map_or_else(|| id.to_string(), |session| format!("{id}:{session}")));
                 (iam(format!("role/{role}")), id)
             }
-            Target::AccessKey { key } => (format!("access key {key}"), None),
+            // Redacted, two keys may read alike: a few digits of the digest tell them apart.
+            Target::AccessKey { key } => (format!("access key {key} #{}", &sha256(key.as_str().as_bytes())[..8]), None),
             Target::Root { .. } => (iam("root".to_owned()), Some("root".to_owned())),
             Target::Elsewhere(elsewhere) => (format!("{} {}", elsewhere_reason(elsewhere.sort).as_str(), elsewhere.label), None),
             Target::Resource { resource_type } => (resource_type.clone(), None),

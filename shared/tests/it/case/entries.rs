@@ -13,8 +13,9 @@ use tourniquet::finding::{Elsewhere, ElsewhereSort, Finding, RoleSession, Target
 use tourniquet::step::Step;
 use tourniquet::text::sha256;
 
+use crate::checks::text::holds_a_key;
 use crate::support::{
-    FIRST_KEY, accused_role, accused_user, at, finding, findings, holds_a_key, key, now, observed_user, responder, sample, user,
+    FIRST_KEY, accused_role, accused_user, at, finding, findings, key, now, observed_user, responder, sample, user,
 };
 
 pub(super) fn actor() -> Actor {

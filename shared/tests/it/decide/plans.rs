@@ -189,7 +189,7 @@ fn what_users_of_a_role_are_called_is_made_printable() {
         ..role()
     };
     let decision = decided(&finding("role-without-session"), &accused_role(None, None), &observed_role(hostile));
-    assert!(decision.blast_radius.iter().all(|line| crate::support::is_printable(line)), "{:?}", decision.blast_radius);
+    assert!(decision.blast_radius.iter().all(|line| crate::checks::text::is_printable(line)), "{:?}", decision.blast_radius);
     let unreadable = observed_role(ObservedRole { trust_policy: "no JSON".to_owned(), instance_profiles: Vec::new(), ..role() });
     let decision = decided(&finding("role-without-session"), &accused_role(None, None), &unreadable);
     assert!(decision.blast_radius[0].contains("its users could not be told from IAM"));

@@ -8,9 +8,10 @@ use tourniquet::finding::{Elsewhere, ElsewhereSort, Finding, RoleSession, Target
 use tourniquet::id::AccountId;
 use tourniquet::step::Step;
 
+use crate::checks::text::is_printable;
 use crate::support::{
-    FIRST_KEY, HOSTILE, INSTANCE, ROLE_ID, SECOND_KEY, accused_role, accused_user, finding, is_printable, key, name, now,
-    observed_role, observed_user, responder, role, sample, unique_id, user,
+    FIRST_KEY, HOSTILE, INSTANCE, ROLE_ID, SECOND_KEY, accused_role, accused_user, finding, key, name, now, observed_role,
+    observed_user, responder, role, sample, unique_id, user,
 };
 
 fn decided(finding: &Finding, target: &Target, source: AtSource) -> Decision {

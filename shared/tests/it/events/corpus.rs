@@ -7,7 +7,7 @@ use serde_json::Value;
 use tourniquet::event::{Parsed, parse_guardduty_finding};
 use tourniquet::finding::{ElsewhereSort, Target, Trigger};
 
-use super::hostile::check;
+use crate::checks::event::check;
 use crate::support::repository;
 
 /// The files of the corpus under the folders whose name begins with `prefix`.

@@ -8,7 +8,8 @@ use tourniquet::case::CaseId;
 use tourniquet::event::Parsed;
 use tourniquet::timestamp::Timestamp;
 
-use super::hostile::{check, with};
+use super::hostile::with;
+use crate::checks::event::check;
 use crate::support::{finding, sample};
 
 /// Every field that is read as a date, by sample.

@@ -2,78 +2,14 @@
 //! and what is shown to a person is printable.
 
 use serde_json::{Value, json};
-use tourniquet::case::CaseId;
-use tourniquet::containment::TargetRecord;
-use tourniquet::event::{IgnoredReason, LARGEST_EVENT, Parsed, parse};
-use tourniquet::finding::{Finding, Target, Trigger};
-use tourniquet::id::{AccountId, FindingId, InstanceId, PrincipalName, Region, SessionName, UniqueId};
+use tourniquet::event::{IgnoredReason, LARGEST_EVENT, Parsed};
+use tourniquet::finding::Target;
+use tourniquet::id::PrincipalName;
 use tourniquet::text::printable;
 
-use crate::support::{HOSTILE, is_printable, sample, samples};
-
-/// Everything that must hold of what `bytes` were read as.
-pub(super) fn check(bytes: &[u8]) -> Vec<Parsed> {
-    let parsed = parse(bytes);
-    assert!(!parsed.is_empty(), "an event became nothing");
-    for parsed in &parsed {
-        match parsed {
-            Parsed::Finding(finding) => check_finding(finding),
-            Parsed::Ignored(ignored) => {
-                assert!(is_printable(&ignored.detail) && ignored.detail.chars().count() <= 200, "{ignored:?}");
-            }
-        }
-    }
-    parsed
-}
-
-fn check_finding(finding: &Finding) {
-    assert!(FindingId::parse(finding.id.as_str()).is_ok());
-    assert!(AccountId::parse(finding.account.as_str()).is_ok());
-    assert!(Region::parse(finding.region.as_str()).is_ok());
-    assert!(finding.severity.is_finite());
-    for (text, limit) in [(&finding.title, 200), (&finding.finding_type, 128)] {
-        assert!(is_printable(text) && text.chars().count() <= limit, "{text:?}");
-    }
-    assert!(finding.product.as_deref().is_none_or(is_printable));
-    if let Trigger::Button { action } = &finding.trigger {
-        assert!(is_printable(action));
-    }
-    for target in &finding.targets {
-        check_target(target);
-        // What a target is filed under is a path that nobody can lead elsewhere.
-        let key = TargetRecord::accused(finding, target).key(&finding.id);
-        assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_:+=,.@-".contains(&byte)), "{key}");
-        assert_eq!(key.matches('/').count(), 2, "{key}");
-        assert!(!key.contains("/../") && !key.ends_with("/.."), "{key}");
-        assert!(CaseId::parse(&CaseId::of(finding, &key).to_string()).is_ok());
-    }
-    let stored = serde_json::to_string(finding).expect("JSON");
-    let restored: Finding = serde_json::from_str(&stored).expect("what the case stores is read back");
-    assert_eq!(restored, *finding);
-}
-
-fn check_target(target: &Target) {
-    match target {
-        Target::User(user) => {
-            assert!(PrincipalName::parse(user.name.as_str()).is_ok());
-            assert!(
-                user.unique_id.as_ref().is_none_or(|id| UniqueId::parse(id.as_str()).is_ok() && id.as_str().starts_with("AIDA"))
-            );
-        }
-        Target::RoleSession(role) => {
-            assert!(PrincipalName::parse(role.role.as_str()).is_ok());
-            assert!(
-                role.role_id.as_ref().is_none_or(|id| UniqueId::parse(id.as_str()).is_ok() && id.as_str().starts_with("AROA"))
-            );
-            assert!(role.session.as_ref().is_none_or(|session| SessionName::parse(session.as_str()).is_ok()));
-            assert!(role.instance.as_ref().is_none_or(|id| InstanceId::parse(id.as_str()).is_ok()));
-        }
-        Target::AccessKey { key } => assert!(key.is_long_term()),
-        Target::Root { .. } => {}
-        Target::Elsewhere(elsewhere) => assert!(is_printable(&elsewhere.label) && elsewhere.label.chars().count() <= 80),
-        Target::Resource { resource_type } => assert!(is_printable(resource_type) && resource_type.chars().count() <= 40),
-    }
-}
+use crate::checks::event::check;
+use crate::checks::text::is_printable;
+use crate::support::{HOSTILE, sample, samples};
 
 /// The JSON pointers of every value in `value`, itself left out.
 pub(super) fn pointers(value: &Value) -> Vec<String> {

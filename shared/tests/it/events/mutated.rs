@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Value;
 
-use super::hostile::{check, pointers};
+use super::hostile::pointers;
+use crate::checks::event::check;
 use crate::support::samples;
 
 /// A JSON value of any shape.
