@@ -9,21 +9,12 @@ import fault_matrix
 import pytest
 from crash_targets import Key, Recreated, RoleSession, User
 from fault_rules import COLUMNS, IN_THE_SDK, LASTING
-from lab.client import Lab
-from scene import Scene
 
 FULL = os.environ.get("FULL") == "1"
 EVERYTHING = COLUMNS + LASTING + (IN_THE_SDK if FULL else [])
 # The calls of these two are those of a user, but for the first of Key and the missing changes of Recreated.
 SOME = [column for column in EVERYTHING if FULL or column.kind in ("crash_after", "access_denied", "internal_error")]
 MATRICES = {User: EVERYTHING, RoleSession: EVERYTHING, Recreated: SOME, Key: SOME}
-
-
-@pytest.fixture(scope="module")
-def apart():
-    """A lab of its own: thousands of calls would burden what other tests read of theirs."""
-    with Lab() as running:
-        yield Scene(running)
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,12 @@ class CaseFile:
         (open_case,) = [found for found in open_cases if found["case"] == case]
         return cls(case, objects, open_case)
 
+    @classmethod
+    def of_target(cls, s3, bucket, key):
+        """The case that is open for a target; None where there is none."""
+        found = cls.open_case(s3, bucket, key)
+        return found and cls(found["case"], read_all(s3, bucket, f"cases/{found['case']}/"), found)
+
     @staticmethod
     def open_case(s3, bucket, key):
         try:
