@@ -112,6 +112,32 @@ def test_one_finding_delivered_fifty_times_at_once(crowd):
     check_refused(crowd, user.key)
 
 
+def test_slow_delivery_does_not_take_the_containment_for_undone(crowd):
+    """One of two deliveries reads the user before it is contained, and the case after it is settled."""
+    user, function, slow = seed.user(crowd.lab), crowd.copy(), str(uuid.uuid4())
+    event = crowd.accuse(user)
+    crowd.lab.seed_finding(event["detail"])
+    about = {"action": "s3:GetObject", "resource": "*/targets/*", "request_id": slow}
+    crowd.lab.fault(function, at_call=1, kind="held", **about)
+    crowd.lab.invoke_async(function, event, slow)
+    reads = crowd.lab.wait_for(lambda: wave_of(crowd, slow), 20)
+    (first,) = [result(record) for record in deliver(crowd, [event], function)]
+    assert first["outcome"] == "contained" and "iam:GetUser" in reads
+    crowd.lab.clear_faults()
+    late = result(crowd.lab.wait_for(lambda: ended(crowd, function, {slow}), 60)[slow])
+    case = case_of(crowd, user_key(crowd, user))
+    assert len(messages(crowd, case.id)) == 1, "people were told that somebody undid it, and nobody did"
+    assert case.kinds == ["opened", "acted", "verified", "reported"]
+    assert late.get("repeat") is True
+
+
+def wave_of(scene, request_id):
+    """What a delivery has read of IAM, once there is nothing left to read but the case."""
+    calls = scene.lab.calls(request_id=request_id, service="iam")
+    names = {f"iam:{call['action']}" for call in calls}
+    return names if {"iam:GetUser", "iam:ListAccessKeys", "iam:GetUserPolicy"} <= names else None
+
+
 def test_two_hundred_findings_about_as_many_users_at_once(crowd):
     users, function = [seed.user(crowd.lab) for _ in range(USERS)], crowd.copy()
     events = [crowd.accuse(user) for user in users]

@@ -72,3 +72,14 @@ def test_fault_may_concern_one_event_and_one_resource(lab, double):
     (tried,) = double.attempts(request_id, 1)
     assert tried["response"]["results"] == ["ok", "AccessDenied"]
     assert [operation for operation, _ in tried["requests"]] == ["iam:CreateUser"] * 2
+
+
+def test_held_request_is_carried_out_when_the_test_lets_go(lab, double):
+    name = seed.unique("held")
+    lab.fault(double.name, at_call=1, kind="held")
+    request_id = lab.invoke_async(double.name, {"script": users(name)})
+    lab.wait_for(lambda: [fault for fault in lab.faults() if fault["fired"]])
+    assert not exists(lab, name)
+    lab.clear_faults()
+    (tried,) = double.attempts(request_id, 1)
+    assert tried["response"]["results"] == ["ok"] and exists(lab, name)

@@ -10,7 +10,7 @@ sent since is carried out. What a retry then finds is the state after exactly so
 """
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from ..wire import Dropped, Reset, Response
@@ -23,6 +23,7 @@ KINDS = {
     "error": "any error: `code` and `status`",
     "garbage": "200 with a body of another protocol; nothing is carried out",
     "garbage_5xx": "502 as a proxy writes it; nothing is carried out",
+    "held": "carried out when the test clears the faults, then answered",
     "timeout": "carried out, and never answered",
     "reset_before": "connection reset; nothing is carried out",
     "reset_after": "carried out, and the connection reset in place of the answer",
@@ -58,6 +59,7 @@ class Fault:
     struck: tuple = None
     """Operation and subject of the request it struck first."""
     invocation: object = None
+    cleared: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self):
         self.at_call, self.times, self.status = int(self.at_call), int(self.times), int(self.status)
@@ -78,7 +80,7 @@ class Fault:
         return self.kind in _AFTERWARDS
 
     def as_dict(self):
-        hidden = ("invocation",)
+        hidden = ("invocation", "cleared")
         shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in hidden}
         bound = self.invocation.request_id if self.invocation else None
         return {**shown, "request_id": self.request_id or bound}
@@ -135,6 +137,8 @@ class Faults:
 
     def clear(self):
         with self._lock:
+            for fault in self._armed:
+                fault.cleared.set()
             self._armed.clear()
 
     def begin(self, invocation):

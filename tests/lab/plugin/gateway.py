@@ -57,6 +57,9 @@ class Gateway:
         about = faults.subject(operation, needs_of(operation, principal, principal.account))
         action = f"{operation.service}:{operation.name}"
         fault = self.lab.faults.count(invocation, (action, about))
+        if fault and fault.kind == "held":
+            fault.cleared.wait()
+            fault = None
         response, under_way = None, True
         try:
             if fault is None or fault.afterwards:
