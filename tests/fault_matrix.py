@@ -38,6 +38,8 @@ class Cell:
     target: object
     call: object
     column: object
+    since: dict = None
+    """The lab's marks before the target was accused for the first time."""
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     attempts: list = field(default_factory=list)
     outcome: str = ""
@@ -60,9 +62,6 @@ class Matrix:
     def __init__(self, scene, kind, columns):
         self.scene, self.lab, self.kind, self.columns = scene, scene.lab, kind, columns
         self.function = scene.copy(**QUICK)
-        self.since = len(self.lab.invocations())
-        self.told_before = len(self.lab.notifications())
-        self.mark = self.lab.mark()
         self.cells = []
 
     # --- running --------------------------------------------------------------------------------
@@ -83,7 +82,7 @@ class Matrix:
         return self
 
     def _clean_run(self):
-        cell = Cell(self.kind(self.scene), None, None)
+        cell = Cell(self.kind(self.scene), None, None, self.lab.marks())
         self._deliver(cell, cell.target.event, cell.request_id)
         assert self._outcome(cell) == cell.target.outcome, cell.attempts
         self._check_end(cell)
@@ -91,14 +90,12 @@ class Matrix:
         return calls_of(attempt["requests"])
 
     def _first_half(self, call, column):
-        cell = Cell(self.kind(self.scene), call, column)
+        cell = Cell(self.kind(self.scene), call, column, self.lab.marks())
         order = {"scope": column.scope, "action": call.operation, "resource": call.pattern}
         self.lab.fault(self.function, at_call=call.nth, kind=column.kind, request_id=cell.request_id, **order)
         self._deliver(cell, cell.target.event, cell.request_id)
         cell.outcome = self._outcome(cell)
         self._try(cell, self._check_always)
-        if cell.outcome == cell.target.outcome:
-            self._try(cell, self._check_end)
         return cell
 
     def _second_half(self, cell):
@@ -109,7 +106,7 @@ class Matrix:
         self._try(cell, lambda cell: self._finish(cell, event))
 
     def _finish(self, cell, event):
-        again = Cell(cell.target, cell.call, cell.column)
+        again = Cell(cell.target, cell.call, cell.column, cell.since)
 
         def finished():
             self._deliver(again, event, str(uuid.uuid4()))
@@ -131,7 +128,7 @@ class Matrix:
         cell.attempts = self.lab.wait_for(lambda: self._tries(cell), 200, interval=0.1)
 
     def _tries(self, cell):
-        tries = self.lab.invocations(self.since, request_id=cell.request_id)
+        tries = self.lab.invocations(cell.since["invocations"], request_id=cell.request_id)
         return tries if tries and (tries[-1]["status"] == "ok" or len(tries) == TRIES) else None
 
     def _outcome(self, cell):
@@ -160,13 +157,16 @@ class Matrix:
             last = cell.attempts[-1]
             said = last["error"] or last["response"]["results"][0].get("reason")
             cell.wrong.append(f"{cell.outcome} instead of {' or '.join(sorted(right))} ({json.dumps(said)[:300]})")
-        fault = self._fault(cell)
-        assert fault["fired"], "the fault met nothing"
-        writes = self._writes(cell)
-        cell.target.check_kept(writes)
+        assert self._fault(cell)["fired"], "the fault met nothing"
         assert not self._strangers(cell), f"changed somebody else: {self._strangers(cell)}"
-        if cell.outcome == "contained":
-            assert not cell.target.attacker_gets_in(), "called contained, and the attacker gets in"
+        if cell.column.is_crash:
+            tries = [attempt["status"] for attempt in cell.attempts]
+            assert tries == ["crashed", "ok"], tries
+        if cell.outcome == cell.target.outcome:
+            self._check_end(cell)
+            return
+        cell.target.check_kept(self._writes(cell))
+        assert cell.outcome != "contained" or not cell.target.attacker_gets_in(), "contained, and the attacker gets in"
         if cell.outcome == "queue":
             assert self.lab.wait_for(lambda: self._kept(cell)), "failed three times, and not in the queue"
         open_case = self._open_case(cell)
@@ -187,15 +187,21 @@ class Matrix:
     def _check_end(self, cell, lawful=()):
         """When all ended well: one case, settled, true to the end."""
         cell.target.check_end([*lawful, *self._writes(cell)])
-        case = self._case(cell, self._open_case(cell))
-        assert case.open["state"] == "settled" and case.open["outcome"]["outcome"] == cell.target.outcome, case.open
+        open_case = self._open_case(cell)
+        assert open_case, "no case"
+        case = self._case(cell, open_case)
+        assert case.open["state"] == "settled" and case.open["outcome"]["outcome"] == cell.target.outcome, (
+            "not settled as that"
+        )
+        if not case.original.get("unread"):
+            cell.target.check_original(case.original)
         assert case.planned == cell.target.changes, "the case does not know what there is to undo"
         case.check_chain()
         self._check_messages(cell, case)
 
     def _check_messages(self, cell, case):
         """One message a change of outcome; the same again only with the words that it may be a repetition."""
-        told = self._messages(case.id)
+        told = self._messages(cell, case.id)
         lost_answer = cell.column and cell.column.carried_out and cell.call.stage == "tell"
         if lost_answer:
             # Sent, and not known to be: the SDK sends the very same once more.
@@ -203,6 +209,9 @@ class Matrix:
         for before, after in zip(told, told[1:], strict=False):
             news = before["subject"].split(":")[0] != after["subject"].split(":")[0]
             assert news or REPEATED in after["message"], "told twice without saying that it may be a repeat"
+            taken_up = next((e["number"] for e in case.entries if e["entry"] in ("resumed", "decided")), 0)
+            recorded = [e for e in case.entries if e["entry"] == "reported" and e["number"] < taken_up]
+            assert news or not recorded, "told again although the ledger says that people were told"
         if case.open["state"] == "settled":
             assert told, "settled, and nobody was told"
 
@@ -231,18 +240,18 @@ class Matrix:
         objects = read_all(self.lab.client("s3"), self.scene.bucket, f"cases/{open_case['case']}/")
         return CaseFile(open_case["case"], objects, open_case)
 
-    def _messages(self, case):
-        return [n for n in self.lab.notifications(self.told_before) if n["subject"] and case in n["message"]]
+    def _messages(self, cell, case):
+        return [n for n in self.lab.notifications(cell.since["notifications"]) if n["subject"] and case in n["message"]]
 
     def _fault(self, cell):
-        (fault,) = [fault for fault in self.lab.faults() if fault["request_id"] == cell.request_id]
+        (fault,) = self.lab.faults(request_id=cell.request_id)
         return fault
 
     def _kept(self, cell):
-        return self.lab.deliveries(request_id=cell.request_id, status="delivered")
+        return self.lab.deliveries(cell.since["deliveries"], request_id=cell.request_id, status="delivered")
 
     def _changes(self, cell):
-        calls = self.lab.calls(self.mark, request_id=cell.request_id, service="iam")
+        calls = self.lab.calls(cell.since["calls"], request_id=cell.request_id, service="iam")
         return [call for call in calls if not call["action"].startswith(("Get", "List"))]
 
     def _writes(self, cell):

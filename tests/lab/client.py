@@ -193,7 +193,11 @@ class Lab:
 
     def mark(self):
         """A number to give to `calls(since=...)` later."""
-        return self._ask("GET", "/lab/calls/count")["n"]
+        return self.marks()["calls"]
+
+    def marks(self):
+        """Such numbers for every record, by its name."""
+        return self._ask("GET", "/lab/marks")
 
     def invocations(self, since=0, **matching):
         return self._records("invocations", since, matching)
@@ -229,8 +233,8 @@ class Lab:
         body = {"function": function, "at_call": at_call, "kind": kind, **options}
         return self._ask("POST", "/lab/faults", body)
 
-    def faults(self):
-        return self._ask("GET", "/lab/faults")
+    def faults(self, **matching):
+        return self._ask("GET", f"/lab/faults?{urlencode(matching)}")
 
     def clear_faults(self):
         return self._ask("DELETE", "/lab/faults")

@@ -131,9 +131,9 @@ class Faults:
             self._armed.append(fault)
         return fault
 
-    def all(self):
+    def all(self, request_id=None):
         with self._lock:
-            return [fault.as_dict() for fault in self._armed]
+            return [f.as_dict() for f in self._armed if request_id is None or f.request_id == request_id]
 
     def clear(self):
         with self._lock:
