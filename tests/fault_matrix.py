@@ -299,6 +299,7 @@ def write(matrices):
                 right = sorted(expected(cell.column, call, cell.target))
                 tries = [attempt["status"] for attempt in cell.attempts]
                 found = {"outcome": cell.outcome, "expected": right, "tries": tries, "later": cell.later}
-                rows.append({"call": call.name, "nth": call.nth, "fault": cell.column.name, **found, "wrong": cell.wrong})
+                place = {"call": call.name, "nth": call.nth, "fault": cell.column.name}
+                rows.append({**place, **found, "wrong": cell.wrong})
     (FOLDER / "fault-matrix.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (FOLDER / "fault-matrix.md").write_text("\n".join(pages) + "\n", encoding="utf-8")

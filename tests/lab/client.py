@@ -229,7 +229,7 @@ class Lab:
         return headers["x-amzn-RequestId"]
 
     def fault(self, function, at_call, kind, **options):
-        """Order a fault (see `plugin/faults.py`); options are scope, times, action, resource, request_id, code, status."""
+        """Order a fault; options are scope, times, action, resource, request_id, code, status (see `faults`)."""
         body = {"function": function, "at_call": at_call, "kind": kind, **options}
         return self._ask("POST", "/lab/faults", body)
 
