@@ -27,6 +27,13 @@ def scene():
         yield Scene(running)
 
 
+@pytest.fixture(scope="module")
+def apart():
+    """A product in a lab of its own, for tests that make thousands of calls and read every case."""
+    with Lab() as running:
+        yield Scene(running)
+
+
 def pytest_collection_modifyitems(items):
     """The least-privilege proofs look back over what every other test made the function do."""
     items.sort(key=lambda item: item.path.stem == "test_least_privilege")

@@ -1,12 +1,38 @@
-"""Whom the crash tests accuse, and what must be true of each when all is over."""
+"""Whom the fault tests accuse, and what must be true of each: at any time, and when all is over."""
 
+import json
 import secrets
 
+from botocore.exceptions import ClientError
 from lab import policies, seed
 from lab_assertions import refused
 
 
-class User:
+def lets_in(client):
+    """Whether a credential still works."""
+    try:
+        client.list_buckets()
+    except ClientError:
+        return False
+    return True
+
+
+class Accused:
+    """What is asked of every target."""
+
+    day = "20261121"
+    """The UTC date of the finding's first sighting."""
+
+    @property
+    def finding_id(self):
+        return self.event["detail"]["arn"]
+
+    def another_finding(self):
+        """Another finding about the same target."""
+        return self.accuse()
+
+
+class User(Accused):
     """A user with every credential; the attacker holds a key and a session minted from it."""
 
     outcome = "contained"
@@ -26,8 +52,22 @@ class User:
     def __init__(self, scene):
         self.lab = scene.lab
         self.user = seed.user(self.lab, keys=2, everything=True)
-        self.event = scene.accuse(self.user)
+        self.accuse = lambda: scene.accuse(self.user)
+        self.event = self.accuse()
         self.key = f"{self.lab.account}/user/{self.user.id}"
+        self.arn = self.user.arn
+
+    def attacker_gets_in(self):
+        return any(lets_in(self.lab.client("s3", credential)) for credential in [*self.user.keys, self.user.session])
+
+    def check_kept(self, writes):
+        """Nothing but the console password is gone, and that can be made anew."""
+        iam, name = self.lab.client("iam"), self.user.name
+        kept = {k["AccessKeyId"] for k in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]}
+        assert kept == {key["AccessKeyId"] for key in self.user.keys}
+        assert "permissions" in iam.list_user_policies(UserName=name)["PolicyNames"]
+        assert len(iam.list_service_specific_credentials(UserName=name)["ServiceSpecificCredentials"]) == 2
+        assert {w for w in writes if w.startswith(("Delete", "Detach", "Remove"))} <= {"DeleteLoginProfile"}
 
     def check_end(self, writes):
         iam, name = self.lab.client("iam"), self.user.name
@@ -56,7 +96,51 @@ class User:
         )
 
 
-class RoleSession:
+class Key(Accused):
+    """The owner of a key found in public: AWS Health names the key and nobody."""
+
+    outcome = "contained"
+    changes = ["attach_quarantine_marker", "deactivate_key", "deny_all"]
+
+    def __init__(self, scene):
+        self.lab = scene.lab
+        self.user = seed.user(self.lab)
+        self.accuse = lambda: self._exposed(scene)
+        self.event = self.accuse()
+        self.key = f"{self.lab.account}/user/{self.user.id}"
+        self.arn = self.user.arn
+
+    def _exposed(self, scene):
+        text = json.dumps(scene.accuse(self.user, "exposed-key-health"))
+        event = text.replace("us-east-1", self.lab.region).replace("7f3kQ2mWzX", seed.unique("exposed"))
+        return json.loads(event)
+
+    @property
+    def finding_id(self):
+        return self.event["detail"]["eventArn"]
+
+    def attacker_gets_in(self):
+        return lets_in(self.lab.client("s3", self.user.key))
+
+    def check_kept(self, writes):
+        iam, name = self.lab.client("iam"), self.user.name
+        (kept,) = iam.list_access_keys(UserName=name)["AccessKeyMetadata"]
+        assert kept["AccessKeyId"] == self.user.key["AccessKeyId"]
+        assert "permissions" in iam.list_user_policies(UserName=name)["PolicyNames"]
+        assert not [w for w in writes if w.startswith(("Delete", "Detach", "Remove"))]
+
+    def check_end(self, writes):
+        self.check_kept(writes)
+        refused("InvalidAccessKeyId", self.lab.client("s3", self.user.key).list_buckets)
+        policies_now = self.lab.client("iam").list_user_policies(UserName=self.user.name)["PolicyNames"]
+        assert sorted(policies_now) == ["TourniquetDenyAll", "permissions"]
+
+    def check_original(self, original):
+        assert {k["id"]: k["active"] for k in original["keys"]} == {self.user.key["AccessKeyId"]: True}
+        assert original["attached_policies"] == []
+
+
+class RoleSession(Accused):
     """One session of a role that others use too."""
 
     outcome = "contained"
@@ -67,8 +151,18 @@ class RoleSession:
         self.role = seed.role(self.lab, trust=policies.trust(account=self.lab.account))
         self.stolen = self.lab.mint_session(self.role.arn, "m.rossi@example.com")
         self.other = self.lab.mint_session(self.role.arn, "alice@example.com")
-        self.event = scene.accuse_role(self.role)
+        self.accuse = lambda: scene.accuse_role(self.role)
+        self.event = self.accuse()
         self.key = f"{self.lab.account}/role_session/{self.role.id}:m.rossi@example.com"
+        self.arn = self.role.arn
+
+    def attacker_gets_in(self):
+        return lets_in(self.lab.client("s3", self.stolen))
+
+    def check_kept(self, writes):
+        assert "permissions" in self.lab.client("iam").list_role_policies(RoleName=self.role.name)["PolicyNames"]
+        assert set(writes) <= {"PutRolePolicy"}
+        assert lets_in(self.lab.client("s3", self.other)), "the deny hit somebody else's session"
 
     def check_end(self, writes):
         refused("AccessDenied", self.lab.client("s3", self.stolen).list_buckets)
@@ -79,7 +173,7 @@ class RoleSession:
         assert original["unique_id"] == self.role.id
 
 
-class Recreated:
+class Recreated(Accused):
     """The accused is gone, and an innocent user has the name."""
 
     outcome = "cannot_contain"
@@ -90,8 +184,16 @@ class Recreated:
         self.innocent = seed.user(self.lab)
         accused = "AIDA" + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(17))
         words = {"svc-etl": self.innocent.name, "AIDAOLDSVCETLQEXAMPLE": accused}
-        self.event = scene.event("recreated-user", words)
+        self.accuse = lambda: scene.event("recreated-user", words)
+        self.event = self.accuse()
         self.key = f"{self.lab.account}/user/{accused}"
+        self.arn = "nobody's"
+
+    def attacker_gets_in(self):
+        return False
+
+    def check_kept(self, writes):
+        self.check_end(writes)
 
     def check_end(self, writes):
         assert writes == []

@@ -95,12 +95,12 @@ class Scene:
         """Hand an event to the function asynchronously, past the rules, as EventBridge would."""
         return self.start(event, function, forged).wait()
 
-    def start(self, event, function=FUNCTION, forged=False):
+    def start(self, event, function=FUNCTION, forged=False, request_id=None):
         """The same without waiting. A forged finding is one that its detector has never heard of."""
         if event["source"] == "aws.guardduty" and not forged:
             self.lab.seed_finding(event["detail"])
         delivery = self._begin()
-        delivery.request_id = self.lab.invoke_async(function, event)
+        delivery.request_id = self.lab.invoke_async(function, event, request_id)
         return delivery
 
     def _begin(self):

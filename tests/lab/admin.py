@@ -59,7 +59,8 @@ def invoke_response(lab, name, request):
             [("x-amzn-ErrorType", "ResourceNotFoundException")],
         )
     if request.header("x-amz-invocation-type") == "Event":
-        request_id = lab.functions.invoke_async(name, payload)
+        wanted = request.header("x-lab-request-id") or None
+        request_id = lab.functions.invoke_async(name, payload, request_id=wanted)
         return Response(202, [("x-amzn-RequestId", request_id)])
     invocation = lab.functions.invoke(name, payload)
     headers = [("x-amzn-RequestId", invocation.request_id), ("X-Amz-Executed-Version", "$LATEST")]
@@ -72,8 +73,16 @@ def _json(value, status=200, headers=()):
     return Response(status, [("Content-Type", "application/json"), *headers], json.dumps(value, default=str).encode())
 
 
-def _since(query):
-    return int(query.get("since", 0))
+def _records(log, query):
+    """What a record holds after `since`, of it only the lines with the other fields given."""
+    wanted = {name: value for name, value in query.items() if name != "since"}
+    since = log.since(int(query.get("since", 0)))
+    return [record for record in since if all(str(record.get(name)) == value for name, value in wanted.items())]
+
+
+def _marks(lab, *_):
+    """How long each record is by now: numbers to give as `since` later."""
+    return {name: len(getattr(lab.world, name)) for name in ("calls", "invocations", "notifications", "deliveries")}
 
 
 def _register(lab, body, _):
@@ -184,14 +193,15 @@ def _handed_over(session):
 
 
 _ROUTES = {
-    "GET /calls": lambda lab, _, query: lab.world.calls.since(_since(query)),
+    "GET /calls": lambda lab, _, query: _records(lab.world.calls, query),
     "GET /calls/count": lambda lab, *_: {"n": len(lab.world.calls)},
-    "GET /invocations": lambda lab, _, query: lab.world.invocations.since(_since(query)),
-    "GET /notifications": lambda lab, _, query: lab.world.notifications.since(_since(query)),
-    "GET /deliveries": lambda lab, _, query: lab.world.deliveries.since(_since(query)),
+    "GET /marks": _marks,
+    "GET /invocations": lambda lab, _, query: _records(lab.world.invocations, query),
+    "GET /notifications": lambda lab, _, query: _records(lab.world.notifications, query),
+    "GET /deliveries": lambda lab, _, query: _records(lab.world.deliveries, query),
     "GET /functions": lambda lab, *_: [_function(lab, f) for f in lab.functions.functions.values()],
     "POST /functions": _register,
-    "GET /faults": lambda lab, *_: lab.faults.all(),
+    "GET /faults": lambda lab, _, query: lab.faults.all(**query),
     "POST /faults": _arm,
     "DELETE /faults": _clear_faults,
     "POST /guardduty/findings": _seed,

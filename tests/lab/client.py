@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlencode
 
 import boto3
 from botocore.config import Config
@@ -197,22 +198,29 @@ class Lab:
             raise LabRefused(status, answer)
         return answer
 
+    def _records(self, record, since, matching):
+        return self._ask("GET", f"/lab/{record}?{urlencode({'since': since, **matching})}")
+
     def calls(self, since=0, **matching):
         """The call record, optionally only the records with these fields."""
-        return _matching(self._ask("GET", f"/lab/calls?since={since}"), matching)
+        return self._records("calls", since, matching)
 
     def mark(self):
         """A number to give to `calls(since=...)` later."""
-        return self._ask("GET", "/lab/calls/count")["n"]
+        return self.marks()["calls"]
+
+    def marks(self):
+        """Such numbers for every record, by its name."""
+        return self._ask("GET", "/lab/marks")
 
     def invocations(self, since=0, **matching):
-        return _matching(self._ask("GET", f"/lab/invocations?since={since}"), matching)
+        return self._records("invocations", since, matching)
 
     def notifications(self, since=0, **matching):
-        return _matching(self._ask("GET", f"/lab/notifications?since={since}"), matching)
+        return self._records("notifications", since, matching)
 
     def deliveries(self, since=0, **matching):
-        return _matching(self._ask("GET", f"/lab/deliveries?since={since}"), matching)
+        return self._records("deliveries", since, matching)
 
     def register_function(self, **settings):
         return self._ask("POST", "/lab/functions", settings)
@@ -225,21 +233,22 @@ class Lab:
         _, headers, body = self.request("POST", f"/2015-03-31/functions/{name}/invocations", payload)
         return body, headers.get("X-Amz-Function-Error")
 
-    def invoke_async(self, name, payload):
-        """Hand an event to a function; its request id."""
+    def invoke_async(self, name, payload, request_id=None):
+        """Hand an event to a function; its request id. Given one, as Lambda's own duplicate of an event has it."""
         path = f"/2015-03-31/functions/{name}/invocations"
-        status, headers, body = self.request("POST", path, payload, {"X-Amz-Invocation-Type": "Event"})
+        headers = {"X-Amz-Invocation-Type": "Event", **({"X-Lab-Request-Id": request_id} if request_id else {})}
+        status, headers, body = self.request("POST", path, payload, headers)
         if status != 202:
             raise LabRefused(status, body)
         return headers["x-amzn-RequestId"]
 
     def fault(self, function, at_call, kind, **options):
-        """Order a fault; options are times, action, and code and status for the kind "error"."""
+        """Order a fault; options are scope, times, action, resource, request_id, code, status (see `faults`)."""
         body = {"function": function, "at_call": at_call, "kind": kind, **options}
         return self._ask("POST", "/lab/faults", body)
 
-    def faults(self):
-        return self._ask("GET", "/lab/faults")
+    def faults(self, **matching):
+        return self._ask("GET", f"/lab/faults?{urlencode(matching)}")
 
     def clear_faults(self):
         return self._ask("DELETE", "/lab/faults")
@@ -327,6 +336,3 @@ class LabRefused(Exception):
         self.status = status
         self.answer = answer
 
-
-def _matching(records, wanted):
-    return [r for r in records if all(r.get(name) == value for name, value in wanted.items())]

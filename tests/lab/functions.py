@@ -67,6 +67,8 @@ class Invocation:
     doomed: bool = False
     """A fault has ordered the crash: nothing more of this attempt is carried out."""
     calls: InFlight = field(default_factory=InFlight)
+    requests: list = field(default_factory=list)
+    """What it asked of AWS, in the order it arrived: (operation, subject)."""
     deadline_ms: int = 0
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -136,10 +138,10 @@ class FunctionHost:
             self._give_back(instance)
         return self._record(invocation)
 
-    def invoke_async(self, name, payload, event_id=""):
+    def invoke_async(self, name, payload, event_id="", request_id=None):
         """Accept an event; unknown functions are refused at once, as Lambda does."""
         function = self.functions[_bare(name)]
-        request_id = str(uuid.uuid4())
+        request_id = request_id or str(uuid.uuid4())
         self._pool.submit(self._run_with_retries, function, payload, request_id, event_id)
         return request_id
 
@@ -197,6 +199,8 @@ class FunctionHost:
             response=invocation.response,
             error=invocation.error,
             cold=invocation.cold,
+            requests=list(invocation.requests),
+            deadline_ms=invocation.deadline_ms,
             # The list itself, not a copy: the last lines may still be in the pipe.
             logs=invocation.logs,
         )

@@ -7,6 +7,7 @@ server would already have decoded them. Connections are kept alive as AWS keeps 
 import http.server
 import socket
 import socketserver
+import struct
 import threading
 import traceback
 from dataclasses import dataclass, field
@@ -44,6 +45,10 @@ class Dropped(Exception):
     """The connection ends without an answer."""
 
 
+class Reset(Dropped):
+    """It ends with a TCP reset, as when a peer or a load balancer goes away in the middle."""
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # Headers and body leave as two writes; without this every answer waits for a delayed ACK.
@@ -60,6 +65,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 peer=self.client_address[0],
             )
             response = self.server.application(request)
+        except Reset:
+            self.close_connection = True
+            self._reset()
+            return
         except Dropped:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -71,6 +80,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(response)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = handle_any
+
+    def _reset(self):
+        """Close at once, with nothing lingering; closed the usual way a FIN would go out first."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        socket.socket(fileno=self.connection.detach()).close()
 
     def handle_expect_100(self):
         """Tell a client that waits with its body to send it, now rather than with the answer."""

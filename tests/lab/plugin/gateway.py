@@ -13,13 +13,14 @@ import uuid
 from moto.core.utils import utcnow
 from moto.iam.models import AccessKeyLastUsed
 
-from ..wire import Dropped, Response
-from . import access, signature
+from ..wire import Response
+from . import access, faults, signature
 from .call import GUARDS, HANDLERS, Call, Json
 from .chunked import decoded
 from .encryption import with_bucket_default
 from .errors import AwsError, error_code_of, error_response, refusal
 from .operation import environ_of, identify, result_response
+from .resources import needs_of
 
 
 class Gateway:
@@ -53,30 +54,28 @@ class Gateway:
         return self._on_behalf_of_function(request, operation, principal, signed, request_id, invocation)
 
     def _on_behalf_of_function(self, request, operation, principal, signed, request_id, invocation):
-        faults = self.lab.faults
+        about = faults.subject(operation, needs_of(operation, principal, principal.account))
         action = f"{operation.service}:{operation.name}"
-        fault, effect = faults.count(invocation, action) or (None, None)
-        if effect == "doomed":
-            faults.await_death(invocation)
-            raise Dropped
+        fault = self.lab.faults.count(invocation, (action, about))
+        if fault and fault.kind == "held":
+            fault.cleared.wait()
+            fault = None
+        response, under_way = None, True
         try:
-            if effect == "error":
-                return self._faulty_answer(fault, operation, principal, signed, request_id, invocation)
-            response = self._carry_out(request, operation, principal, signed, request_id, invocation)
-            if effect == "crash":
-                faults.crash(invocation)
-                raise Dropped
-            return response
+            if fault is None or fault.afterwards:
+                response = self._carry_out(request, operation, principal, signed, request_id, invocation)
+            else:
+                self.record(principal, signed.access_key, operation, "*", "fault", fault.code or fault.kind, invocation)
+            if fault is None:
+                return response
+            if fault.kind == "timeout":
+                # Carried out as far as a crash is concerned; the answer is what never comes.
+                invocation.calls.leave()
+                under_way = False
+            return faults.strike(fault, invocation, operation, request_id)
         finally:
-            invocation.calls.leave()
-
-    def _faulty_answer(self, fault, operation, principal, signed, request_id, invocation):
-        if fault.kind == "garbage":
-            self.record(principal, signed.access_key, operation, "*", "fault", "garbage", invocation)
-            return Response(400, [("Content-Type", "text/html")], b"<html><body>\x00 not an answer")
-        error = self.lab.faults.error_for(fault, operation)
-        self.record(principal, signed.access_key, operation, "*", "fault", error.code, invocation)
-        return error_response(error, operation, request_id)
+            if under_way:
+                invocation.calls.leave()
 
     def _carry_out(self, request, operation, principal, signed, request_id, invocation):
         account = principal.account

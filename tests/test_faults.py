@@ -1,0 +1,33 @@
+"""Every fault at every call of a delivery: the outcome is the one the rules ask for, and nothing is half-done.
+
+`FULL=1` adds lasting trouble and single lost answers to every target.
+"""
+
+import os
+
+import fault_matrix
+import pytest
+from crash_targets import Key, Recreated, RoleSession, User
+from fault_rules import COLUMNS, IN_THE_SDK, LASTING
+
+FULL = os.environ.get("FULL") == "1"
+EVERYTHING = COLUMNS + LASTING + (IN_THE_SDK if FULL else [])
+# The calls of these two are those of a user, but for the first of Key and the missing changes of Recreated.
+SOME = [column for column in EVERYTHING if FULL or column.kind in ("crash_after", "access_denied", "internal_error")]
+MATRICES = {User: EVERYTHING, RoleSession: EVERYTHING, Recreated: SOME, Key: SOME}
+
+
+@pytest.fixture(scope="module")
+def matrices():
+    done = []
+    yield done
+    fault_matrix.write(done)
+
+
+@pytest.mark.parametrize("kind", MATRICES, ids=lambda kind: kind.__name__)
+def test_every_fault_at_every_call(apart, matrices, kind, capsys):
+    matrix = fault_matrix.Matrix(apart, kind, MATRICES[kind]).run()
+    matrices.append(matrix)
+    with capsys.disabled():
+        print("\n" + "\n".join(matrix.tally()))
+    assert not matrix.wrong, "\n".join(matrix.wrong)
