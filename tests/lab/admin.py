@@ -174,6 +174,8 @@ _ROUTES = {
     "POST /functions": _register,
     "GET /faults": lambda lab, *_: lab.faults.all(),
     "POST /faults": _arm,
+    "GET /network": lambda lab, _, query: lab.network.trips.since(_since(query)),
+    "POST /network": lambda lab, body, _: lab.network.set(**body),
     "DELETE /faults": _clear_faults,
     "POST /guardduty/findings": _seed,
     "POST /events": _deliver,
