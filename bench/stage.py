@@ -11,6 +11,8 @@ from lab import policies, seed, stage
 from lab.client import Lab
 from lab.template import deploy
 
+from . import subjects
+
 COPY = "leaked-access-key-security-hub-copy"
 # What Custodian's policy needs, and no more.
 CUSTODIAN = policies.document(
@@ -45,6 +47,10 @@ class Stage:
             text=True,
         )
         self.https = f"https://127.0.0.1:{int(self._tls.stdout.readline())}"
+        # botocore trusts a list of its own.
+        own = (self.roots.parent / "root.pem").read_text(encoding="ascii")
+        self.botocore_roots = self.folder / "botocore.pem"
+        self.botocore_roots.write_text(own + subjects.botocore_roots(), encoding="utf-8")
         self.lab.round_trip(self.round_trip_ms)
         return self
 
@@ -63,7 +69,7 @@ class Stage:
             "AWS_REGION": self.lab.region,
             "AWS_DEFAULT_REGION": self.lab.region,
             "AWS_ENDPOINT_URL": self.https if https else self.lab.endpoint,
-            "AWS_CA_BUNDLE": str(self.roots),
+            "AWS_CA_BUNDLE": str(self.botocore_roots),
             **{name: str(path) for name, path in trusted.items()},
         }
 

@@ -86,9 +86,14 @@ def custodian(stage):
     )
     with zipfile.ZipFile(archive) as package:
         package.extractall(folder)
+    bundled = stage.folder / "custodian-bundled.zip"
+    shutil.copy(archive, bundled)
+    with zipfile.ZipFile(bundled, "a", zipfile.ZIP_DEFLATED, compresslevel=6) as package:
+        _add_boto3(package)
     return Subject(
         "custodian", "Cloud Custodian", _compiled(folder), _python("custodian_policy.run"), "AttachUserPolicy",
-        stage.custodian_role, {"custodian's archive, boto3 of the runtime": archive.stat().st_size},
+        stage.custodian_role,
+        {"its archive, boto3 of the runtime": archive.stat().st_size, "with boto3": bundled.stat().st_size},
     )  # fmt: skip
 
 
@@ -103,16 +108,22 @@ def _compiled(folder):
 
 
 def _add_boto3(package):
-    found = subprocess.run(
-        [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-        capture_output=True, check=True, text=True,
-    )  # fmt: skip
-    site = Path(found.stdout.strip())
+    site = _site()
     for name in _BOTO3:
         top = site / name
         for path in sorted([top] if top.is_file() else top.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 package.write(path, path.relative_to(site))
+
+
+def _site():
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    return Path(subprocess.run([PYTHON, "-c", code], capture_output=True, check=True, text=True).stdout.strip())
+
+
+def botocore_roots():
+    """The root certificates that botocore brings along."""
+    return (_site() / "botocore" / "cacert.pem").read_text(encoding="utf-8")
 
 
 def versions():

@@ -1,6 +1,6 @@
 """HTTPS in front of the lab, as in front of AWS: a process that ends TLS and passes the bytes on.
 
-`python -m bench.tls LAB_PORT FOLDER` writes `ca.pem` and `certs/` into the folder, then prints its own port.
+`python -m bench.tls LAB_PORT FOLDER` writes `root.pem`, `ca.pem` and `certs/` into the folder, then prints its own port.
 """
 
 import asyncio
@@ -44,6 +44,7 @@ def make_certificates(folder):
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (folder / "server.pem").write_bytes(leaf.public_bytes(pem) + private)
+    (folder / "root.pem").write_bytes(root.public_bytes(pem))
     roots = [root.public_bytes(pem).decode(), *_PEM.findall(public_roots())]
     (folder / "ca.pem").write_text("\n".join(roots), encoding="ascii")
     (folder / "certs").mkdir()
