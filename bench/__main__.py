@@ -52,11 +52,13 @@ def run(stage, binary, n):
     for subject in compared:
         bags[subject.key], waves[subject.key] = measure.counted(stage, subject)
     samples = {subject.key: [] for subject in compared}
+    plain = {subject.key: [] for subject in compared}
     for number in range(n):
         _progress(f"sample {number + 1} of {n}")
         # In turns, so that whatever else this machine does meets them all alike.
         for subject in compared:
             samples[subject.key].append(measure.sample(stage, subject))
+            plain[subject.key].append(measure.sample(stage, subject, https=False))
     _progress("levers")
     lever_rows = levers.compare(stage, mine, n)
     _progress("cost")
@@ -82,6 +84,8 @@ def run(stage, binary, n):
                 "calls": calls.by_service(bags[subject.key]),
                 "median": measure.medians(samples[subject.key]),
                 "samples": samples[subject.key],
+                "median_plain_http": measure.medians(plain[subject.key]),
+                "samples_plain_http": plain[subject.key],
             }
             for subject in compared
         },

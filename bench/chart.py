@@ -14,7 +14,7 @@ _PANELS = (
 )
 _WIDTH, _MARGIN, _GUTTER = 880, 16, 40
 _PANEL_WIDTH = (_WIDTH - 2 * _MARGIN - _GUTTER) / 2
-_NAME_WIDTH, _VALUE_WIDTH = 112, 104
+_NAME_WIDTH, _VALUE_WIDTH = 118, 126
 _BAR, _STEP = 16, 24
 _TITLE, _PANEL_HEIGHT, _TOP = 26, 122, 62
 _STYLE = """
@@ -39,12 +39,13 @@ def svg(results):
     subjects = list(results["subjects"].values())
     rows = (len(_PANELS) + 1) // 2
     height = _TOP + rows * _PANEL_HEIGHT + 30
+    subtitle = f"Medians of {results['settings']['n']}, {results['date']}; shorter is better, × is relative to Tourniquet"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
         f'role="img" aria-label="{escape(_description(subjects))}">',
         f"<style>{_STYLE}</style>",
         _text(_MARGIN, 26, "Containing one IAM user", "head"),
-        _text(_MARGIN, 46, f"Medians of {results['settings']['n']}; shorter is better; (×) is relative to Tourniquet", "soft"),
+        _text(_MARGIN, 46, subtitle, "soft"),
     ]
     for index, (title, unit, value) in enumerate(_PANELS):
         x = _MARGIN + (index % 2) * (_PANEL_WIDTH + _GUTTER)
@@ -64,7 +65,7 @@ def _panel(x, y, title, unit, bars):
     for index, (name, value) in enumerate(bars):
         bar_y = top + index * _STEP
         length = max(2.0, room * value / longest)
-        ratio = "" if index == 0 else f" ({number(value / bars[0][1])}×)"
+        ratio = "" if index == 0 else f" ({number(value / bars[0][1])} ×)"
         yield _text(x, bar_y + 13, name)
         yield (
             f'<rect class="{"other" if index else "mine"}" x="{left:.1f}" y="{bar_y}" width="{length:.1f}" '
@@ -82,7 +83,7 @@ def _text(x, y, text, style=""):
 
 def _footer(results):
     made = f"{results['settings']['round_trip_ms']:g} ms round trip, HTTPS, local AWS"
-    return f"{made}. Tourniquet and the boto3 function make the same calls; Cloud Custodian makes fewer. {results['date']}"
+    return f"{made}. The boto3 function makes the same calls, Cloud Custodian fewer."
 
 
 def _description(subjects):

@@ -13,6 +13,7 @@ def variants(stage, shipped, with_builds):
     found = [
         ("as shipped", shipped, {}),
         ("root certificates in a directory, a file each", shipped, {"roots_in_a_folder": True}),
+        ("one root certificate and no more", shipped, {"extra": {"SSL_CERT_FILE": str(stage.own_root)}}),
         ("plain HTTP, what TLS costs in all", shipped, {"https": False}),
     ]
     if b"WARM_UP" in Path(shipped.command[0]).read_bytes():
@@ -33,7 +34,7 @@ def compare(stage, shipped, n):
     samples = {name: [] for name, *_ in found}
     for _ in range(n):
         for name, subject, how in found:
-            samples[name].append(measure.sample(stage, subject, **dict(how)))
+            samples[name].append(measure.sample(stage, subject, **how))
     return [
         {"lever": name, "packages": subject.packages, "median": measure.medians(samples[name]), "samples": samples[name]}
         for name, subject, _ in found

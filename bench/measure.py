@@ -48,7 +48,8 @@ def _check(stage, subject, *handled):
 
 
 def _variables(stage, variables):
-    extra = variables.pop("extra", {}) if "extra" in variables else {}
+    variables = dict(variables)
+    extra = variables.pop("extra", {})
     return {**stage.variables(**variables), **extra}
 
 

@@ -48,8 +48,9 @@ class Stage:
         )
         self.https = f"https://127.0.0.1:{int(self._tls.stdout.readline())}"
         # botocore trusts a list of its own.
-        own = (self.roots.parent / "root.pem").read_text(encoding="ascii")
+        self.own_root = self.roots.parent / "root.pem"
         self.botocore_roots = self.folder / "botocore.pem"
+        own = self.own_root.read_text(encoding="ascii")
         self.botocore_roots.write_text(own + subjects.botocore_roots(), encoding="utf-8")
         self.lab.round_trip(self.round_trip_ms)
         return self
