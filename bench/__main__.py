@@ -1,7 +1,7 @@
-"""`make bench`: builds, packages, measures everything on one lab, prints tables, writes docs/bench.json and docs/bench.svg.
+"""`make bench`: builds, packages, measures on one lab, prints tables, writes docs/bench.json and docs/bench.svg.
 
-BENCH_N is how many samples, BENCH_LEVERS=1 adds the levers that need builds of their own, BENCH_BINARY is a bootstrap to
-measure instead of building one.
+BENCH_N is how many samples, BENCH_LEVERS=1 adds the levers that need builds of their own, BENCH_BINARY is a bootstrap
+to measure instead of building one.
 """
 
 import datetime
@@ -18,14 +18,15 @@ _ROUND_TRIP_MS = 20
 _DOCS = subjects.ROOT / "docs"
 NOTES = (
     "Measured on one machine: the ratios mean something, the milliseconds are this machine's.",
-    "Requests go over HTTPS to a local AWS in one Python process, whose own work is in every wall time, for all alike; "
-    "the round trip is added to each request, not to opening a connection. CPU counts the function's process alone.",
+    "Requests go over HTTPS to a local AWS in one Python process, whose own work is in every wall time, for all "
+    "alike. The round trip is added to each request, not to opening a connection. CPU counts the function's process alone.",
     "The wait before reading back is left out of the times (VERIFY_AFTER_MS=0) and is in the cost.",
     "The boto3 function has no handling of other targets, retries, crashes or tampering; both Python functions run on a "
     "minimal runtime and from compiled byte code, which their packages do not hold.",
     "Cloud Custodian attaches AWSDenyAll and notifies, in mode guard-duty. It does not check the finding at its "
-    "detector, the unique id or a list of protected principals, keeps no record of the state before, does not read back, "
-    "and leaves the access keys Active (denied): its action remove-keys fails in this mode with a TypeError (0.9.53).",
+    "detector, the unique id or a list of protected principals, keeps no record of the state before, does not read "
+    "back, and leaves the access keys Active (and denied): its action remove-keys ends in a TypeError in this mode "
+    "(0.9.53).",
 )  # fmt: skip
 
 

@@ -39,7 +39,8 @@ def svg(results):
     subjects = list(results["subjects"].values())
     rows = (len(_PANELS) + 1) // 2
     height = _TOP + rows * _PANEL_HEIGHT + 30
-    subtitle = f"Medians of {results['settings']['n']}, {results['date']}; shorter is better, × is relative to Tourniquet"
+    made = f"Medians of {results['settings']['n']}, {results['date']}"
+    subtitle = f"{made}; shorter is better, × is relative to Tourniquet"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
         f'role="img" aria-label="{escape(_description(subjects))}">',

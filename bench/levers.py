@@ -36,6 +36,11 @@ def compare(stage, shipped, n):
         for name, subject, how in found:
             samples[name].append(measure.sample(stage, subject, **how))
     return [
-        {"lever": name, "packages": subject.packages, "median": measure.medians(samples[name]), "samples": samples[name]}
+        {
+            "lever": name,
+            "packages": subject.packages,
+            "median": measure.medians(samples[name]),
+            "samples": samples[name],
+        }
         for name, subject, _ in found
     ]

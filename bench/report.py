@@ -31,7 +31,11 @@ def comparison(results):
     ):
         values = [subjects[key][field] for key in keys]
         rows.append([label, *(number(v / _MB) for v in values), *(number(v / values[0]) for v in values[1:])])
-    for label, field in (("AWS calls", "calls"), ("dependent, to the deny", "to_the_cut"), ("dependent, in all", "in_all")):
+    for label, field in (
+        ("AWS calls", "calls"),
+        ("dependent, to the deny", "to_the_cut"),
+        ("dependent, in all", "in_all"),
+    ):
         rows.append([label, *(str(subjects[key]["waves"][field]) for key in keys), *("" for _ in keys[1:])])
     return table(rows)
 
@@ -68,8 +72,8 @@ def cost(costs, standing):
     rows += [[f"  {service}", *(str(costs[kind]["calls"].get(service, 0)) for kind in kinds)] for service in services]
     rows.append(["  kms, by S3 and SNS, at most", *(str(costs[kind]["kms_calls_of_s3_and_sns"]) for kind in kinds)])
     rows.append(["billed, ms, cold, the wait included", *(str(costs[kind]["billed_ms"]) for kind in kinds)])
-    fixed = f"{standing['kms_keys']} KMS keys and {standing['alarms']} alarms: {standing['dollars_per_month']:.2f} dollars"
-    return f"{table(rows)}\nWhatever happens, a month: {fixed}."
+    fixed = f"{standing['kms_keys']} KMS keys and {standing['alarms']} alarms"
+    return f"{table(rows)}\nEvery month, findings or not: {fixed}, {standing['dollars_per_month']:.2f} dollars."
 
 
 def number(value):

@@ -128,7 +128,9 @@ def botocore_roots():
 
 def versions():
     """Of everything whose speed is compared."""
-    code = "import boto3, c7n.version, platform; print(platform.python_version(), boto3.__version__, c7n.version.version)"
+    code = (
+        "import boto3, c7n.version, platform as p; print(p.python_version(), boto3.__version__, c7n.version.version)"
+    )
     found = subprocess.run([PYTHON, "-c", code], capture_output=True, check=True, text=True).stdout.split()
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.split()
     return {

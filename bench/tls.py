@@ -1,6 +1,6 @@
 """HTTPS in front of the lab, as in front of AWS: a process that ends TLS and passes the bytes on.
 
-`python -m bench.tls LAB_PORT FOLDER` writes `root.pem`, `ca.pem` and `certs/` into the folder, then prints its own port.
+`python -m bench.tls LAB_PORT FOLDER` writes `root.pem`, `ca.pem` and `certs/` into the folder and prints its port.
 """
 
 import asyncio
