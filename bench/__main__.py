@@ -18,15 +18,15 @@ _ROUND_TRIP_MS = 20
 _DOCS = subjects.ROOT / "docs"
 NOTES = (
     "Measured on one machine: the ratios mean something, the milliseconds are this machine's.",
-    "Requests go over HTTPS to a local AWS in one Python process, whose own work is in every wall time, for all "
-    "alike. The round trip is added to each request, not to opening a connection. CPU counts the function's process alone.",
+    "Requests go over HTTPS to a local AWS in one Python process, whose own work is in every wall time, for all alike. "
+    "The round trip is added to each request, not to opening a connection.",
+    "CPU counts the function's process alone.",
     "The wait before reading back is left out of the times (VERIFY_AFTER_MS=0) and is in the cost.",
-    "The boto3 function has no handling of other targets, retries, crashes or tampering; both Python functions run on a "
-    "minimal runtime and from compiled byte code, which their packages do not hold.",
-    "Cloud Custodian attaches AWSDenyAll and notifies, in mode guard-duty. It does not check the finding at its "
-    "detector, the unique id or a list of protected principals, keeps no record of the state before, does not read "
-    "back, and leaves the access keys Active (and denied): its action remove-keys ends in a TypeError in this mode "
-    "(0.9.53).",
+    "The boto3 function has no handling of other targets, retries, crashes or tampering.",
+    "Both Python functions run on a minimal runtime and from byte code, which their packages do not hold.",
+    "Cloud Custodian attaches AWSDenyAll and notifies, in mode guard-duty. It does not ask the detector, compare the "
+    "unique id, keep the state before, or read back. It leaves the access keys Active (and denied): its action "
+    "remove-keys ends in a TypeError in this mode (0.9.53).",
 )  # fmt: skip
 
 
