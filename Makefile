@@ -16,7 +16,7 @@ CLI := $(CARGO) run -q --locked -p tourniquet-cli --
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(LINT)/bin:$$PATH" sam
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check supply-chain fuzz unit integration lint-template replay explain verify-case lab deploy build tools \
+.PHONY: help demo test check supply-chain fuzz unit integration bench lint-template replay explain verify-case lab deploy build tools \
   lint-tools clean
 
 help: ## this list
@@ -65,6 +65,12 @@ unit: ## the Rust tests
 
 integration: tools build ## the tests against the lab; ARGS="-k name" goes to pytest
 	@$(LAB) -m pytest tests $(ARGS)
+
+# Everything it needs for the comparison goes into .tools/bench; nothing here is part of `make test`.
+bench: tools ## measure against boto3 and Cloud Custodian: [BENCH_N=10] [BENCH_LEVERS=1: builds of several minutes each]
+	@$(call venv,.tools/bench,bench/requirements.txt)
+	@CARGO="$(CARGO)" BENCH_N="$(or $(BENCH_N),10)" BENCH_LEVERS="$(BENCH_LEVERS)" PYTHONPATH=tests:. \
+	  $(VENV)/bin/python -m bench
 
 lint-template: lint-tools ## cfn-lint and sam validate; offline
 	@$(LINT)/bin/cfn-lint

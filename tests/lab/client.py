@@ -253,6 +253,13 @@ class Lab:
     def clear_faults(self):
         return self._ask("DELETE", "/lab/faults")
 
+    def round_trip(self, milliseconds):
+        """Let every request take this long from now on; `trips` then says when each was sent and answered."""
+        return self._ask("POST", "/lab/network", {"round_trip_ms": milliseconds})
+
+    def trips(self, **matching):
+        return _matching(self._ask("GET", "/lab/network"), matching)
+
     def mint_session(self, role_arn, session_name, instance_arn=None, issued_at=None):
         """A role session as a service would mint it; `issued_at` makes an older one."""
         body = {"role_arn": role_arn, "session_name": session_name}

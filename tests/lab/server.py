@@ -27,6 +27,7 @@ from .plugin import services  # noqa: E402, F401
 from .plugin.bus import Bus  # noqa: E402
 from .plugin.faults import Faults  # noqa: E402
 from .plugin.gateway import Gateway  # noqa: E402
+from .plugin.network import Network  # noqa: E402
 from .plugin.principals import Directory  # noqa: E402
 from .plugin.services.bedrock import invoke_with_bearer, is_bearer  # noqa: E402
 from .plugin.services.guardduty import Detections  # noqa: E402
@@ -46,6 +47,7 @@ class LocalAws:
         self.trail = Trail()
         self.directory = Directory(self.world, self.sessions)
         self.faults = Faults()
+        self.network = Network()
         self.hub = Hub()
         self.detections = Detections()
         self.bus = Bus(self)

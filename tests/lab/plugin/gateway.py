@@ -48,10 +48,11 @@ class Gateway:
                 request = decoded(request)
             except AwsError as error:
                 return error_response(error, operation, request_id)
-        invocation = self.lab.functions.invocation_of(signed.access_key)
-        if invocation is None:
-            return self._carry_out(request, operation, principal, signed, request_id, None)
-        return self._on_behalf_of_function(request, operation, principal, signed, request_id, invocation)
+        with self.lab.network.trip(principal, signed.access_key, operation):
+            invocation = self.lab.functions.invocation_of(signed.access_key)
+            if invocation is None:
+                return self._carry_out(request, operation, principal, signed, request_id, None)
+            return self._on_behalf_of_function(request, operation, principal, signed, request_id, invocation)
 
     def _on_behalf_of_function(self, request, operation, principal, signed, request_id, invocation):
         about = faults.subject(operation, needs_of(operation, principal, principal.account))
