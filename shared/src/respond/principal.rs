@@ -103,7 +103,7 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fa
         ssh_keys: unread
             .list("SSH keys", ssh_keys)
             .iter()
-            .map(|key| credential(key.ssh_public_key_id(), key.status(), key.upload_date()))
+            .map(|key| credential(key.ssh_public_key_id(), key.status(), Some(key.upload_date())))
             .collect(),
         certificates: unread
             .list("signing certificates", certificates)
