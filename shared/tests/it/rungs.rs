@@ -61,7 +61,7 @@ fn a_rung_that_was_carried_out_is_undone_with_the_rest_and_before_the_deny_goes(
     let mut plan = laddered();
     plan.take_rung(&by_boundary);
     assert_eq!(plan.then[0].name, DENY_STAGE);
-    assert_eq!(plan.then[0].steps, [by_boundary.clone()]);
+    assert_eq!(plan.then[0].steps, std::slice::from_ref(&by_boundary));
     assert_eq!(plan.fallback, [attach.clone(), group.clone()]);
     assert_eq!(plan.rungs().collect::<Vec<_>>(), [&by_boundary]);
     let undo = plan.clone().without(&[deny()]).undo();

@@ -16,7 +16,7 @@ use crate::timestamp::Timestamp;
 pub const PERSISTENCE_STAGE: &str = "persistence";
 
 /// How far CloudTrail's date of the call and IAM's date of the device may lie apart to be the same enabling.
-const SAME_ENABLING: Duration = Duration::from_secs(60);
+const SAME_ENABLING: Duration = Duration::from_mins(1);
 
 /// A CloudTrail record of a successful `EnableMFADevice`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
