@@ -76,6 +76,8 @@ where
         };
         let mended_by_retry = match &error {
             SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+            // An answer that names no error is not the service's: something on the way answered in its place.
+            SdkError::ServiceError(service) if service.err().meta().code().is_none() => true,
             _ => status.is_some_and(|status| status >= 500 || status == 429) || RETRYABLE_CODES.contains(&code.as_str()),
         };
         Self {

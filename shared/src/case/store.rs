@@ -201,7 +201,11 @@ impl CaseStore {
             Condition::Unchanged(etag) => request.if_match(&etag.0),
         };
         match request.send().await {
-            Ok(output) => Ok(Written::Written(Etag(output.e_tag.unwrap_or_default()))),
+            Ok(output) => match output.e_tag {
+                Some(etag) => Ok(Written::Written(Etag(etag))),
+                // S3 names the version it wrote; an answer that does not is not S3's, and proves nothing.
+                None => Err(Fault { class: FaultClass::Retryable, ..unreadable(&format!("no ETag for {key}")) }),
+            },
             // A retry inside the SDK may find what its own first attempt wrote: then the write is ours after all.
             Err(error) if is_lost(error.code()) => match self.get(key).await? {
                 Some((stored, etag)) if stored == bytes => Ok(Written::Written(etag)),

@@ -28,6 +28,31 @@ pub(super) struct Wave {
     pub(super) open_case: Option<(OpenCase, Etag)>,
     /// The clients for its account.
     pub(super) access: Access,
+    /// Why the guardrails could not be read, where they may be a moment later.
+    pub(super) guardrails_passing: Option<String>,
+}
+
+/// Why there are no guardrails.
+struct NoGuardrails {
+    reason: String,
+    /// Whether they may be readable a moment later.
+    passing: bool,
+}
+
+impl Wave {
+    fn new(
+        target: Target,
+        key: String,
+        source: AtSource,
+        guardrails: Result<Guardrails, NoGuardrails>,
+        principal: Principal,
+        open_case: Option<(OpenCase, Etag)>,
+        access: Access,
+    ) -> Self {
+        let passing = guardrails.as_ref().err().filter(|none| none.passing).map(|none| none.reason.clone());
+        let observed = Observed { source, guardrails: guardrails.map_err(|none| none.reason), principal };
+        Self { target, key, observed, open_case, access, guardrails_passing: passing }
+    }
 }
 
 /// Reads the finding at its source, the target, the guardrails and the open case, side by side.
@@ -62,17 +87,16 @@ pub(super) async fn observe(function: &Function, finding: &Finding, target: &Tar
                 // With the unique id the open case can be read beside the principal.
                 Target::User(User { unique_id: Some(_), .. }) | Target::RoleSession(_) => {
                     let (principal, open_case) = tokio::join!(principal(&access.iam, &target), open_case(store, &key));
-                    let observed = Observed { source, guardrails, principal: principal? };
-                    Ok(Wave { target, key, observed, open_case: open_case?, access })
+                    Ok(Wave::new(target, key, source, guardrails, principal?, open_case?, access))
                 }
                 Target::User(_) => {
                     let principal = principal(&access.iam, &target).await?;
                     let key = TargetRecord::of(finding, &target, &principal).key(&finding.id);
-                    Ok(Wave { target, key, observed: Observed { source, guardrails, principal }, open_case: None, access })
+                    Ok(Wave::new(target, key, source, guardrails, principal, None, access))
                 }
                 _ => {
-                    let observed = Observed { source, guardrails, principal: Principal::Absent };
-                    Ok(Wave { target, observed, open_case: open_case(store, &key).await?, key, access })
+                    let open_case = open_case(store, &key).await?;
+                    Ok(Wave::new(target, key, source, guardrails, Principal::Absent, open_case, access))
                 }
             }
         }
@@ -81,7 +105,7 @@ pub(super) async fn observe(function: &Function, finding: &Finding, target: &Tar
             let (source, guardrails, principal) = tokio::join!(source, guardrails, principal(&access.iam, target));
             let (target, principal) = (as_named_at_source(target, &source), principal?);
             let key = TargetRecord::of(finding, &target, &principal).key(&finding.id);
-            Ok(Wave { target, key, observed: Observed { source, guardrails, principal }, open_case: None, access })
+            Ok(Wave::new(target, key, source, guardrails, principal, None, access))
         }
         _ => {
             let accused = TargetRecord::accused(finding, target).key(&finding.id);
@@ -94,7 +118,7 @@ pub(super) async fn observe(function: &Function, finding: &Finding, target: &Tar
                 (true, principal) => (found?, principal),
                 (false, _) => (open_case(store, &key).await?, Box::pin(super::principal::principal(&access.iam, &target)).await?),
             };
-            Ok(Wave { target, key, observed: Observed { source, guardrails, principal }, open_case, access })
+            Ok(Wave::new(target, key, source, guardrails, principal, open_case, access))
         }
     }
 }
@@ -105,13 +129,13 @@ async fn unobserved(function: &Function, finding: &Finding, target: &Target, pri
     let key = TargetRecord::accused(finding, target).key(&finding.id);
     let (guardrails, open_case) = tokio::join!(guardrails(&function.store), open_case(&function.store, &key));
     let source = AtSource::Unconfirmed { reason: "the detector of another account".to_owned(), retryable: false };
-    let observed = Observed { source, guardrails, principal };
-    Ok(Wave { target: target.clone(), key, observed, open_case: open_case?, access: function.clients.home.clone() })
+    Ok(Wave::new(target.clone(), key, source, guardrails, principal, open_case?, function.clients.home.clone()))
 }
 
-async fn guardrails(store: &CaseStore) -> Result<Guardrails, String> {
-    let text = store.guardrails().await.map_err(|fault| fault.to_string())?;
-    Guardrails::parse(GUARDRAILS_FILE, &text).map_err(|error| error.to_string())
+async fn guardrails(store: &CaseStore) -> Result<Guardrails, NoGuardrails> {
+    let unread = |fault: Fault| NoGuardrails { passing: fault.is_retryable(), reason: fault.to_string() };
+    let text = store.guardrails().await.map_err(unread)?;
+    Guardrails::parse(GUARDRAILS_FILE, &text).map_err(|error| NoGuardrails { reason: error.to_string(), passing: false })
 }
 
 async fn open_case(store: &CaseStore, key: &str) -> Result<Option<(OpenCase, Etag)>, Retry> {

@@ -17,16 +17,31 @@ use crate::policy;
 use crate::text::printable;
 use crate::timestamp::Timestamp;
 
+/// A principal as it was read.
+pub(super) struct Seen {
+    pub(super) principal: Principal,
+    /// Whether something of it could not be read that may be read a moment later.
+    pub(super) passing: bool,
+}
+
 /// What IAM says about the target now.
 ///
 /// # Errors
 /// When IAM does not answer, or not with what it documents.
 pub(super) async fn principal(iam: &aws_sdk_iam::Client, target: &Target) -> Result<Principal, Retry> {
+    look(iam, target).await.map(|seen| seen.principal)
+}
+
+/// The same, with what it is worth.
+///
+/// # Errors
+/// As above.
+pub(super) async fn look(iam: &aws_sdk_iam::Client, target: &Target) -> Result<Seen, Retry> {
     let read = match target {
         // Boxed: eleven SDK operations side by side are a large future.
         Target::User(accused) => Box::pin(user(iam, accused)).await,
         Target::RoleSession(accused) => Box::pin(role(iam, accused)).await,
-        _ => return Ok(Principal::NotLooked),
+        _ => Ok(Seen { principal: Principal::NotLooked, passing: false }),
     };
     read.map_err(|fault| {
         let name = match target {
@@ -38,7 +53,7 @@ pub(super) async fn principal(iam: &aws_sdk_iam::Client, target: &Target) -> Res
     })
 }
 
-async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fault> {
+async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Seen, Fault> {
     let name = accused.name.as_str();
     let (user, keys, login, service_credentials, ssh_keys, certificates, mfa_devices, attached, groups, deny, last_used) = tokio::join!(
         iam.get_user().user_name(name).send(),
@@ -56,7 +71,7 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fa
     let user = match user {
         Ok(output) => output.user,
         Err(error) if crate::aws::is_no_such_entity(&error) => {
-            return Ok(Principal::Absent);
+            return Ok(Seen { principal: Principal::Absent, passing: false });
         }
         Err(error) => return Err(error.into()),
     };
@@ -89,7 +104,7 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fa
         active: *status == StatusType::Active,
         uploaded: timestamp(uploaded),
     };
-    Ok(Principal::User(Box::new(ObservedUser {
+    let principal = Principal::User(Box::new(ObservedUser {
         name: accused.name.clone(),
         arn: Arn::parse(user.arn()).map_err(|_| incomplete("GetUser"))?,
         unique_id: UniqueId::parse(user.user_id()).map_err(|_| incomplete("GetUser"))?,
@@ -118,8 +133,9 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Principal, Fa
             .collect(),
         attached_policies: policies(unread.list(ATTACHED_POLICIES, attached)),
         deny,
-        unread: unread.0,
-    })))
+        unread: unread.what,
+    }));
+    Ok(Seen { principal, passing: unread.passing })
 }
 
 /// All service-specific credentials of a user; the SDK has no paginator for this list.
@@ -150,7 +166,7 @@ async fn last_used(iam: &aws_sdk_iam::Client, key: Option<&AccessKeyId>) -> Opti
     timestamp(output.access_key_last_used()?.last_used_date())
 }
 
-async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Principal, Fault> {
+async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Seen, Fault> {
     let name = accused.role.as_str();
     let session_policy = accused.session.as_ref().map(policy::deny_session_name);
     let (role, profiles, attached, revocation, session_deny) = tokio::join!(
@@ -163,12 +179,12 @@ async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Princi
     let role = match role {
         Ok(output) => output.role.ok_or_else(|| incomplete("GetRole"))?,
         Err(error) if crate::aws::is_no_such_entity(&error) => {
-            return Ok(Principal::Absent);
+            return Ok(Seen { principal: Principal::Absent, passing: false });
         }
         Err(error) => return Err(error.into()),
     };
     let mut unread = Unread::default();
-    Ok(Principal::Role(Box::new(ObservedRole {
+    let principal = Principal::Role(Box::new(ObservedRole {
         name: accused.role.clone(),
         arn: Arn::parse(role.arn()).map_err(|_| incomplete("GetRole"))?,
         unique_id: UniqueId::parse(role.role_id()).map_err(|_| incomplete("GetRole"))?,
@@ -185,8 +201,9 @@ async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Princi
             .collect(),
         revocation: revocation.unwrap_or_else(|fault| unread.note(OWN_DENY, &fault)),
         session_deny: session_deny.unwrap_or_else(|fault| unread.note(OWN_DENY, &fault)),
-        unread: unread.0,
-    })))
+        unread: unread.what,
+    }));
+    Ok(Seen { principal, passing: unread.passing })
 }
 
 async fn role_policy(iam: &aws_sdk_iam::Client, role: &str, policy: Option<&str>) -> Result<Option<String>, Fault> {
@@ -200,11 +217,15 @@ async fn role_policy(iam: &aws_sdk_iam::Client, role: &str, policy: Option<&str>
 
 /// What could not be read. The rest is contained all the same; the outcome says what is missing.
 #[derive(Default)]
-struct Unread(Vec<String>);
+struct Unread {
+    what: Vec<String>,
+    passing: bool,
+}
 
 impl Unread {
     fn note<T>(&mut self, what: &str, fault: &Fault) -> Option<T> {
-        self.0.push(format!("{what}: {fault}"));
+        self.what.push(format!("{what}: {fault}"));
+        self.passing |= fault.is_retryable();
         None
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Delivery;
 use super::act::{Attempt, failed_steps};
 use super::conclude::{DELIVERIES, Work, taken_over};
-use super::principal::principal;
+use super::principal::{Seen, look};
 use super::walk::names;
 use crate::aws::{Fault, FaultClass};
 use crate::case::EntryKind;
@@ -32,8 +32,14 @@ impl Delivery<'_> {
     pub(super) async fn verify(&self, work: &mut Work, attempts: &mut Vec<Attempt>, mut etag: Etag) -> Result<Etag, Retry> {
         for round in 1..=ASSERTIONS {
             tokio::time::sleep(self.function.config.verify_after).await;
-            let principal = match principal(&work.decided.access.iam, &work.decided.target).await {
-                Ok(principal) => principal,
+            let principal = match look(&work.decided.access.iam, &work.decided.target).await {
+                // Half-blind for a moment, with tries left: the next one sees all of it.
+                Ok(Seen { principal, passing: true }) if work.case.attempts < DELIVERIES => {
+                    let message = principal.unread().join(", ");
+                    let fault = Fault { code: "NotReadBack".to_owned(), message, class: FaultClass::Retryable };
+                    return Err(work.failed("reading back", &fault, attempts));
+                }
+                Ok(seen) => seen.principal,
                 Err(retry) if work.case.attempts < DELIVERIES => {
                     let fault = Fault { code: "NotReadBack".to_owned(), message: retry.cause, class: FaultClass::Retryable };
                     return Err(work.failed("reading back", &fault, attempts));

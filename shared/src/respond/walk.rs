@@ -5,6 +5,7 @@ use serde::Deserialize as _;
 use super::conclude::Work;
 use super::journal::Journal;
 use super::observe::{Wave, observe};
+use super::principal::principal;
 use super::{Delivery, Handled, in_the_detectors_words};
 use crate::aws::{Access, Fault, FaultClass};
 use crate::case::store::{Etag, Written};
@@ -50,7 +51,8 @@ impl Decided {
 impl Delivery<'_> {
     /// The walk for one target of one finding.
     pub(super) async fn contain(&self, finding: &Finding, target: &Target) -> Result<Handled, Retry> {
-        let Wave { target, key, observed, open_case, access } = Box::pin(observe(self.function, finding, target)).await?;
+        let Wave { target, key, observed, open_case, access, guardrails_passing } =
+            Box::pin(observe(self.function, finding, target)).await?;
         let finding = match &observed.source {
             AtSource::Confirmed(confirmed) => in_the_detectors_words(finding, confirmed),
             _ => finding.clone(),
@@ -76,16 +78,21 @@ impl Delivery<'_> {
             None => Box::pin(self.open(decided)).await?,
             Some((case, etag)) => Box::pin(self.take_up(decided, case, etag)).await?,
         };
-        match observed.source {
-            // People were told of a proposal; asking the detector again may make more of it.
-            AtSource::Unconfirmed { reason, retryable: true } if !result.repeat => Err(Retry {
-                what: "asking the detector",
+        // People were told of a proposal; asking again may make more of it.
+        let unasked = match (observed.source, guardrails_passing) {
+            (AtSource::Unconfirmed { reason, retryable: true }, _) => Some(("asking the detector", reason)),
+            (_, Some(reason)) => Some(("reading the guardrails", reason)),
+            _ => None,
+        };
+        match unasked.filter(|_| !result.repeat) {
+            Some((what, cause)) => Err(Retry {
+                what,
                 resource: result.case.to_string(),
-                cause: reason,
+                cause,
                 done: format!("{}: people were told", result.outcome.as_str()),
-                not_done: "containment, until the detector confirms the finding".to_owned(),
+                not_done: "containment, until both answer".to_owned(),
             }),
-            _ => Ok(Handled::Result(Box::new(result))),
+            None => Ok(Handled::Result(Box::new(result))),
         }
     }
 
@@ -167,7 +174,12 @@ impl Delivery<'_> {
             return Box::pin(self.repeat(decided, case, etag)).await;
         }
         let is_new = !case.findings.contains(&decided.finding().id);
-        let missing = self.missing(&wanted(&decided, &case), &decided.principal);
+        let mut missing = self.missing(&wanted(&decided, &case), &decided.principal);
+        if !missing.is_empty() {
+            // Read before the case was, it may be from before the cut: look again before anything is called undone.
+            decided.principal = principal(&decided.access.iam, &decided.target).await?;
+            missing = self.missing(&wanted(&decided, &case), &decided.principal);
+        }
         let unread = decided.principal.unread();
         if missing.is_empty() && !unread.is_empty() && case.outcome == Some(Outcome::Contained) {
             // Half-blind, nothing can be said to hold.
@@ -175,6 +187,12 @@ impl Delivery<'_> {
             return Err(Retry::before_any_change("looking whether the containment holds", case.case.to_string(), &fault));
         }
         if missing.is_empty() {
+            // What could not be read back at first, and holds after all, is contained: that is news.
+            let was_doubtful = matches!(case.outcome, Some(Outcome::Partial(_))) && unread.is_empty();
+            if was_doubtful && decided.contains() && case.failed.is_empty() {
+                let case = OpenCase { attempts: self.attempts_at(&case), ..case };
+                return Box::pin(self.resume(decided, case, etag, &missing, before)).await;
+            }
             return Box::pin(self.repeat(decided, case, etag)).await;
         }
         let undone = self.missing(&case.plan, &decided.principal).without(&case.failed);
@@ -193,8 +211,7 @@ impl Delivery<'_> {
         decided.keep_advice_of(before);
         // Another finding is another incident: its containment is not the old one's next assertion.
         let reasserted = if is_new { 0 } else { case.reasserted };
-        // Lambda counts its tries by the event; so does the case.
-        let attempts = if case.lease.holder == self.actor.request_id { case.attempts } else { 0 };
+        let attempts = self.attempts_at(&case);
         let stood = matches!(case.outcome, Some(Outcome::Contained | Outcome::Contested(_)));
         if undone.is_empty() || !stood {
             let case = OpenCase { attempts, reasserted, ..case };
@@ -316,6 +333,11 @@ impl Delivery<'_> {
     /// What `plan` wants and does not hold now.
     pub(super) fn missing(&self, plan: &Plan, principal: &Principal) -> Plan {
         identity::missing(plan, principal, self.function.responder.partition, Timestamp::now())
+    }
+
+    /// Lambda counts its tries by the event; so does the case.
+    fn attempts_at(&self, case: &OpenCase) -> u32 {
+        if case.lease.holder == self.actor.request_id { case.attempts } else { 0 }
     }
 
     pub(super) fn lease(&self) -> Lease {
