@@ -193,7 +193,7 @@ def test_session_minted_after_the_cut_off_works(scene, revoked):
 
 def test_blast_radius_names_the_users_of_the_role(revoked):
     role, _, _, _, delivery = revoked
-    (radius,) = delivery.case.memory["decision"]["blast_radius"]
+    radius = delivery.case.memory["decision"]["blast_radius"][0]
     assert f"every session of role {role.name}" in radius
     assert f"instance profile {role.name}" in radius
     assert radius in delivery.message["message"]

@@ -258,7 +258,7 @@ class Lab:
         return self._ask("POST", "/lab/network", {"round_trip_ms": milliseconds})
 
     def trips(self, **matching):
-        return _matching(self._ask("GET", "/lab/network"), matching)
+        return self._records("network", 0, matching)
 
     def mint_session(self, role_arn, session_name, instance_arn=None, issued_at=None):
         """A role session as a service would mint it; `issued_at` makes an older one."""
