@@ -24,7 +24,13 @@ class Unpriced(Exception):
 
 
 def containment(stage, subject, accuse, verify_after_ms):
-    """One cold containment with the wait a deployment has: its calls by service and its dollars per 1,000 findings."""
+    """The one of three cold containments that took neither the longest nor the shortest time."""
+    taken = [_once(stage, subject, accuse, verify_after_ms) for _ in range(3)]
+    return sorted(taken, key=lambda one: one["billed_ms"])[1]
+
+
+def _once(stage, subject, accuse, verify_after_ms):
+    """A cold containment with the wait a deployment has: its calls by service, its dollars per 1,000 findings."""
     lab = stage.lab
     lab.round_trip(stage.round_trip_ms)
     victim, event = accuse()

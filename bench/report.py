@@ -24,7 +24,7 @@ def comparison(results):
         rows.append([label, *map(number, values), *(number(value / values[0]) for value in values[1:])])
     values = [subjects[key]["median_plain_http"]["cold_cpu_ms"] for key in keys]
     ratios = [number(value / values[0]) for value in values[1:]]
-    rows.append(["the same over plain HTTP, ms", *map(number, values), *ratios])
+    rows.append(["CPU of the two over plain HTTP, ms", *map(number, values), *ratios])
     for label, field in (
         ("package, MB", "package_bytes"),
         ("package with its AWS SDK, MB", "package_with_sdk_bytes"),

@@ -1,8 +1,8 @@
 //! Reading an identity: everything in one wave, so that the second can cut.
 
-use super::principal::principal;
+use super::principal::{Seen, look, principal};
 use super::{Function, cloudtrail, source};
-use crate::aws::{Access, Fault};
+use crate::aws::{Access, Fault, FaultClass};
 use crate::case::OpenCase;
 use crate::case::store::{CaseStore, Etag};
 use crate::containment::identity::{Observed, Principal, as_named_at_source};
@@ -90,7 +90,7 @@ pub(super) async fn observe(function: &Function, finding: &Finding, target: &Tar
                     Ok(Wave::new(target, key, source, guardrails, principal?, open_case?, access))
                 }
                 Target::User(_) => {
-                    let principal = principal(&access.iam, &target).await?;
+                    let principal = proved(&access, &target).await?;
                     let key = TargetRecord::of(finding, &target, &principal).key(&finding.id);
                     Ok(Wave::new(target, key, source, guardrails, principal, None, access))
                 }
@@ -102,7 +102,7 @@ pub(super) async fn observe(function: &Function, finding: &Finding, target: &Tar
         }
         // Without a unique id the case is filed under whom IAM finds.
         Target::User(User { unique_id: None, .. }) => {
-            let (source, guardrails, principal) = tokio::join!(source, guardrails, principal(&access.iam, target));
+            let (source, guardrails, principal) = tokio::join!(source, guardrails, proved(&access, target));
             let (target, principal) = (as_named_at_source(target, &source), principal?);
             let key = TargetRecord::of(finding, &target, &principal).key(&finding.id);
             Ok(Wave::new(target, key, source, guardrails, principal, None, access))
@@ -142,6 +142,20 @@ async fn open_case(store: &CaseStore, key: &str) -> Result<Option<(OpenCase, Eta
     store.open_case(key).await.map_err(|fault| Retry::before_any_change("reading the open case", OpenCase::key(key), &fault))
 }
 
+/// A user named without its unique id: that the key is among its own is the proof, so the keys have to be read.
+///
+/// # Errors
+/// Also when something could not be read that may be a moment later.
+async fn proved(access: &Access, target: &Target) -> Result<Principal, Retry> {
+    let Seen { principal, passing } = look(&access.iam, target).await?;
+    if passing {
+        let message = principal.unread().join(", ");
+        let fault = Fault { code: "Unreadable".to_owned(), message, class: FaultClass::Retryable };
+        return Err(Retry::before_any_change("reading", label(target), &fault));
+    }
+    Ok(principal)
+}
+
 /// The principal behind a target that does not name one: the user a key belongs to, the issuer of a federated session.
 async fn who_is_behind(access: &Access, finding: &Finding, target: &Target) -> Result<Option<Target>, Fault> {
     match target {
@@ -159,6 +173,7 @@ fn label(target: &Target) -> String {
     match target {
         Target::AccessKey { key } => key.to_string(),
         Target::Elsewhere(elsewhere) => elsewhere.label.clone(),
+        Target::User(user) => format!("user/{}", user.name),
         _ => String::new(),
     }
 }

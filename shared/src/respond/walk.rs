@@ -187,9 +187,9 @@ impl Delivery<'_> {
             return Err(Retry::before_any_change("looking whether the containment holds", case.case.to_string(), &fault));
         }
         if missing.is_empty() {
-            // What could not be read back at first, and holds after all, is contained: that is news.
+            // What failed or could not be read back at first, and holds after all, is contained: that is news.
             let was_doubtful = matches!(case.outcome, Some(Outcome::Partial(_))) && unread.is_empty();
-            if was_doubtful && decided.contains() && case.failed.is_empty() {
+            if was_doubtful && decided.contains() {
                 let case = OpenCase { attempts: self.attempts_at(&case), ..case };
                 return Box::pin(self.resume(decided, case, etag, &missing, before)).await;
             }

@@ -115,13 +115,14 @@ fn is_named(at_source: &Target, target: &Target) -> bool {
             let same_session = source.session == claimed.session || (silent && claimed.session.is_none());
             source.role == claimed.role && (source.role_id == claimed.role_id || silent) && same_session
         }
-        (Target::AccessKey { key }, Target::User(User { key: Some(claimed), .. })) => key == claimed,
-        // The detector names a federated session; CloudTrail named its issuer, by the session's key.
-        (
+        // The detector names a key, and IAM whose it is; or a federated session, and CloudTrail who issued it; or it names
+        // the principal, and the copy the key alone.
+        (Target::AccessKey { key }, Target::User(User { key: Some(claimed), .. }))
+        | (
             Target::Elsewhere(Elsewhere { sort: ElsewhereSort::FederatedUser, key: Some(key), .. }),
             Target::User(User { key: Some(claimed), .. }) | Target::Root { key: Some(claimed) },
-        ) => key == claimed,
-        (Target::User(User { key: Some(key), .. }) | Target::Root { key: Some(key) }, Target::AccessKey { key: claimed }) => {
+        )
+        | (Target::User(User { key: Some(key), .. }) | Target::Root { key: Some(key) }, Target::AccessKey { key: claimed }) => {
             key == claimed
         }
         // Root is root whichever key it used, and who is out of reach is so whatever the copy calls it.
