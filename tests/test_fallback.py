@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from lab import quotas, seed
+from lab import policies, quotas, seed
 from lab_assertions import refused
 
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
@@ -145,3 +145,56 @@ def scp_in(text):
     """The service control policy a message offers."""
     policy, _ = json.JSONDecoder().raw_decode(text[text.index('{"Version"') :])
     return policy
+
+
+# --- roles ------------------------------------------------------------------------------------------------------
+
+
+WHEN_FULL = 'deny_whole_role = "when_full"'
+
+
+@pytest.fixture
+def full_role(scene):
+    """A role whose inline policies are full, with a session that was stolen and one that was not."""
+    role = seed.role(scene.lab, trust=policies.trust(account=scene.lab.account))
+    quotas.fill_inline(scene.lab, role)
+    return role, scene.lab.mint_session(role.arn, "m.rossi@example.com"), scene.lab.mint_session(role.arn, "a.colleague")
+
+
+def test_a_full_role_is_not_denied_whole_unless_the_guardrails_say_so(scene, full_role):
+    """AWSDenyAll on a role hits everyone who holds it: that outage is for a person to choose."""
+    role, stolen, colleague = full_role
+    delivery = scene.fire(scene.accuse_role(role))
+    assert (delivery.result["outcome"], delivery.result["reason"]) == ("cannot_contain", "quota_full")
+    assert quotas.boundary_of(scene.lab, role) is None
+    scene.lab.client("sns", colleague).list_topics()
+    scene.lab.client("sns", stolen).list_topics()
+    policy = scp_in(delivery.message["message"])
+    (statement,) = policy["Statement"]
+    assert statement["Condition"] == {"StringEquals": {"aws:userid": f"{role.id}:m.rossi@example.com"}}
+
+
+def test_a_full_role_is_denied_whole_where_the_guardrails_say_so(scene, full_role):
+    role, stolen, colleague = full_role
+    quotas.fill_managed(scene.lab, role)
+    text = scene.guardrails.replace('deny_whole_role = "never"', WHEN_FULL)
+    assert WHEN_FULL in text
+    with scene.guardrails_being(text):
+        delivery = scene.fire(scene.accuse_role(role))
+    assert contained(delivery)
+    assert [s["step"] for s in delivery.result["steps"]] == ["deny_session", "attach_deny_all", "deny_by_boundary"]
+    assert quotas.boundary_of(scene.lab, role) == DENY_ALL
+    refused("AuthorizationError", scene.lab.client("sns", stolen).list_topics)
+    refused("AuthorizationError", scene.lab.client("sns", colleague).list_topics)
+
+
+def test_a_rung_that_is_taken_away_is_put_back(scene, crowded):
+    """A later delivery finds the deny gone, and asserts it again where it was."""
+    event = scene.accuse(crowded.user)
+    assert contained(scene.fire(event))
+    scene.lab.client("iam").detach_user_policy(UserName=crowded.user.name, PolicyArn=DENY_ALL)
+    scene.lab.client("sns", crowded.session).list_topics()
+    again = scene.fire(event)
+    assert contained(again)
+    assert DENY_ALL in crowded.attached()
+    refused("AuthorizationError", scene.lab.client("sns", crowded.session).list_topics)

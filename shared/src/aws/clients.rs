@@ -177,3 +177,111 @@ impl Members {
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::new(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as StdMutex;
+
+    use aws_config::Region;
+    use aws_sdk_sts::config::Credentials;
+    use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use serde_json::json;
+
+    use super::*;
+    use crate::aws::Call;
+
+    /// Refuses everything, and remembers which host was asked and for which Region the request was signed.
+    #[derive(Debug, Clone, Default)]
+    struct Witness(Arc<StdMutex<Vec<(String, String)>>>);
+
+    impl HttpConnector for Witness {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let host = request.uri().split('/').nth(2).unwrap_or_default().to_owned();
+            let scope = request.headers().get("authorization").and_then(|signed| signed.split('/').nth(2)).unwrap_or_default();
+            self.0.lock().expect("one thread").push((host, scope.to_owned()));
+            let status = StatusCode::try_from(403).expect("a status");
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from("{}"))))
+        }
+    }
+
+    fn clients(region: &'static str, fips: bool) -> (Clients, Witness) {
+        let witness = Witness::default();
+        let connector = SharedHttpConnector::new(witness.clone());
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::from_static(region))
+            .retry_config(RetryConfig::disabled())
+            .use_fips(fips)
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIAEXAMPLE", "secret", None, None, "test")))
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .build();
+        (Clients::new(&config, [], None), witness)
+    }
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+    }
+
+    fn get_findings() -> Call {
+        Call {
+            operation: "GetFindings",
+            method: "POST",
+            path: "/detector/d/findings/get".to_owned(),
+            target: None,
+            body: json!({}),
+        }
+    }
+
+    #[test]
+    fn every_partition_has_its_own_endpoints() {
+        let expected = [
+            ("eu-west-1", "iam.amazonaws.com", "us-east-1", "guardduty.eu-west-1.amazonaws.com", "sts.eu-west-1.amazonaws.com"),
+            (
+                "cn-northwest-1",
+                "iam.cn-north-1.amazonaws.com.cn",
+                "cn-north-1",
+                "guardduty.cn-northwest-1.amazonaws.com.cn",
+                "sts.cn-northwest-1.amazonaws.com.cn",
+            ),
+            (
+                "us-gov-east-1",
+                "iam.us-gov.amazonaws.com",
+                "us-gov-west-1",
+                "guardduty.us-gov-east-1.amazonaws.com",
+                "sts.us-gov-east-1.amazonaws.com",
+            ),
+        ];
+        for (region, iam, iam_signed_for, guardduty, sts) in expected {
+            let (clients, witness) = clients(region, false);
+            block_on(async {
+                let _ = clients.home.iam.get_user().user_name("a").send().await;
+                let _ = clients.home.guardduty.call(None, get_findings()).await;
+                let _ = clients.members.sts.assume_role().role_arn("arn").role_session_name("a").send().await;
+            });
+            let seen = witness.0.lock().expect("one thread").clone();
+            let wanted = [(iam, iam_signed_for), (guardduty, region), (sts, region)];
+            assert_eq!(seen, wanted.map(|(host, signed_for)| (host.to_owned(), signed_for.to_owned())), "{region}");
+        }
+    }
+
+    #[test]
+    fn another_region_s_detector_is_asked_there() {
+        let (clients, witness) = clients("eu-west-1", true);
+        let elsewhere = crate::id::Region::parse("us-east-2").expect("a Region");
+        let refused = block_on(clients.home.guardduty.call(Some(&elsewhere), get_findings())).expect_err("403");
+        assert!(!refused.message.is_empty());
+        let seen = witness.0.lock().expect("one thread").clone();
+        assert_eq!(seen, [("guardduty-fips.us-east-2.amazonaws.com".to_owned(), "us-east-2".to_owned())]);
+    }
+
+    #[test]
+    fn an_account_that_is_not_listed_is_not_entered() {
+        let (clients, witness) = clients("eu-west-1", false);
+        let account = AccountId::parse("777788889999").expect("an account");
+        block_on(clients.access(&account)).expect("the function's own clients");
+        assert!(witness.0.lock().expect("one thread").is_empty(), "nothing was asked of STS");
+    }
+}

@@ -258,7 +258,7 @@ fn rule(source: &Source<'_>, table: &Spanned<RuleTable>, environments: &[Environ
     });
     Ok(Rule {
         name: fields.name.get_ref().clone(),
-        types: source.all(&fields.types, glob)?,
+        types: source.all(&fields.types, type_glob)?,
         min_severity,
         below_severity,
         accounts: source.all(&fields.accounts, AccountId::parse)?,
@@ -267,6 +267,15 @@ fn rule(source: &Source<'_>, table: &Spanned<RuleTable>, environments: &[Environ
         mode: fields.mode,
         line: source.line(fields.name.span().start),
     })
+}
+
+/// A pattern of finding types. Security Hub's have spaces: `TTPs/Credential Access/Honeytoken`.
+fn type_glob(text: &str) -> Result<Glob, String> {
+    let spaced = !text.starts_with(' ') && !text.ends_with(' ') && !text.contains("  ");
+    if !spaced {
+        return glob(text);
+    }
+    glob(&text.replace(' ', "_")).map(|_| Glob(text.to_owned()))
 }
 
 fn glob(text: &str) -> Result<Glob, String> {
