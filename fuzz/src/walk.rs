@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use tourniquet::case::CaseId;
 use tourniquet::containment::identity::{
-    AccessKey, Credential, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential, decide,
+    AccessKey, Credential, MfaDevice, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential, decide,
 };
 use tourniquet::containment::{AtSource, Decision, Responder, Verdict};
 use tourniquet::finding::{Finding, Target};
@@ -18,7 +18,7 @@ use tourniquet::id::{AccessKeyId, Arn, UniqueId};
 use tourniquet::outcome::{Outcome, Status, StepReport};
 use tourniquet::report::answer::{Answer, FindingSummary, TargetResult};
 use tourniquet::report::notification::{LONGEST_NOTE, Told, note, notification, undo_lines};
-use tourniquet::step::Step;
+use tourniquet::step::{AttachDenyAll, DenyByBoundary, Entity, Step};
 use tourniquet::timestamp::Timestamp;
 
 use super::text::{is_printable, shell_words};
@@ -55,7 +55,13 @@ pub fn check(finding: &Finding) -> usize {
 
 /// The responder of the finding's own account.
 pub fn responder(finding: &Finding) -> Responder {
-    Responder { account: finding.account.clone(), partition: finding.partition(), own_roles: Vec::new() }
+    Responder {
+        account: finding.account.clone(),
+        partition: finding.partition(),
+        own_roles: Vec::new(),
+        deny_group: Some("TourniquetDenied".to_owned()),
+        members: Vec::new(),
+    }
 }
 
 /// The moment of every decision here.
@@ -76,16 +82,25 @@ pub fn principal(finding: &Finding, target: &Target) -> Principal {
                 name: user.name.clone(),
                 unique_id: id(user.unique_id.as_ref(), "AIDASVCBUILDQ7EXAMPLE"),
                 tags: BTreeMap::new(),
-                keys: own.into_iter().chain([other]).map(|id| AccessKey { id, active: true, created: None }).collect(),
+                created: Some(finding.first_seen),
+                password_last_used: None,
+                permissions_boundary: None,
+                groups: Vec::new(),
+                keys: own.into_iter().chain([other]).map(|id| AccessKey { id, active: true, created: None, last_used: None }).collect(),
                 login: Some((None, false)),
                 service_credentials: vec![ServiceCredential {
                     id: "ACCABEDROCKQ7EXAMPLE".to_owned(),
                     service: "bedrock.amazonaws.com".to_owned(),
                     active: true,
+                    created: Some(finding.first_seen),
+                    expires: None,
                 }],
-                ssh_keys: vec![Credential { id: "APKASSHKEYQ77EXAMPLE".to_owned(), active: true }],
-                certificates: vec![Credential { id: "CERTIFICATEQ7EXAMPLECERTIFICATEQ".to_owned(), active: true }],
-                mfa_devices: Vec::new(),
+                ssh_keys: vec![Credential { id: "APKASSHKEYQ77EXAMPLE".to_owned(), active: true, uploaded: None }],
+                certificates: vec![Credential { id: "CERTIFICATEQ7EXAMPLECERTIFICATEQ".to_owned(), active: true, uploaded: None }],
+                mfa_devices: vec![MfaDevice {
+                    serial: arn(format!("mfa/{}", user.name)).to_string(),
+                    enabled: Some(finding.first_seen),
+                }],
                 attached_policies: Vec::new(),
                 deny: None,
                 unread: Vec::new(),
@@ -96,6 +111,10 @@ pub fn principal(finding: &Finding, target: &Target) -> Principal {
             name: session.role.clone(),
             unique_id: id(session.role_id.as_ref(), "AROADEVELOPERQEXAMPLE"),
             tags: BTreeMap::new(),
+            created: Some(finding.first_seen),
+            last_used: None,
+            permissions_boundary: None,
+            attached_policies: Vec::new(),
             trust_policy: r#"{"Version":"2012-10-17","Statement":[]}"#.to_owned(),
             instance_profiles: Vec::new(),
             revocation: None,
@@ -107,7 +126,7 @@ pub fn principal(finding: &Finding, target: &Target) -> Principal {
 }
 
 fn check_plan(decision: &Decision) -> usize {
-    for step in decision.plan.steps() {
+    for step in decision.plan.steps().chain(&decision.plan.fallback) {
         let line = step.command();
         let words = shell_words(&line).unwrap_or_else(|| unreachable!("a shell would interpret this: {line}"));
         assert_eq!(words[..2], ["aws", "iam"], "{line}");
@@ -120,14 +139,19 @@ fn check_plan(decision: &Decision) -> usize {
         }
         assert!(is_printable(&line) && is_printable(&step.on()), "{line}");
     }
-    for line in decision.plan.undo().iter().filter(|line| line.contains("aws iam")) {
+    // Undone with every rung taken, too.
+    let mut plan = decision.plan.clone();
+    for rung in &decision.plan.fallback {
+        plan.take_rung(rung);
+    }
+    for line in plan.undo().iter().filter(|line| line.contains("aws iam")) {
         let line = line.trim_start_matches("# ").trim_start_matches("36 hours later: ");
         let line = FOR_THE_SHELL.iter().fold(line.to_owned(), |line, part| line.replacen(part, "", 1));
         for command in line.split(" && ") {
             assert!(shell_words(command).is_some_and(|words| words[..2] == ["aws", "iam"]), "{line}");
         }
     }
-    assert!(undo_lines(&decision.plan).iter().all(|line| is_printable(line)));
+    assert!(undo_lines(&plan).iter().all(|line| is_printable(line)));
     decision.plan.steps().count()
 }
 
@@ -141,6 +165,14 @@ fn owner(step: &Step) -> (&'static str, &str) {
         Step::DeactivateSshKey(step) => ("--user-name", step.user.as_str()),
         Step::DeactivateSigningCertificate(step) => ("--user-name", step.user.as_str()),
         Step::AttachQuarantineMarker(step) => ("--user-name", step.user.as_str()),
+        Step::JoinDenyGroup(step) => ("--user-name", step.user.as_str()),
+        Step::DeactivateMfaDevice(step) => ("--user-name", step.user.as_str()),
+        Step::AttachDenyAll(AttachDenyAll { principal, .. }) | Step::DenyByBoundary(DenyByBoundary { principal, .. }) => {
+            match principal {
+                Entity::User(name) => ("--user-name", name.as_str()),
+                Entity::Role(name) => ("--role-name", name.as_str()),
+            }
+        }
         Step::DenySession(step) => ("--role-name", step.role.as_str()),
         Step::RevokeOlderSessions(step) => ("--role-name", step.role.as_str()),
     }

@@ -9,7 +9,8 @@ use tourniquet::outcome::{Outcome, Status};
 use tourniquet::report::notification::{LONGEST_NOTE, Notification, note};
 
 use crate::report::{Story, contested_session, root};
-use crate::support::{HOSTILE, finding, is_printable, observed, observed_user, user};
+use crate::checks::text::is_printable;
+use crate::support::{HOSTILE, finding, observed, observed_user, user};
 
 /// A finding whose every text a person sees is `hostile`, as the parser lets it through.
 fn hostile_story(hostile: &str) -> Option<Story> {

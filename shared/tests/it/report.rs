@@ -11,7 +11,7 @@ use tourniquet::report::answer::{Answer, FindingSummary, TargetResult, release_h
 use tourniquet::report::notification::{Notification, Told, note, notification, undo_lines};
 use tourniquet::step::Step;
 
-use crate::checks::text::{holds_a_key, is_printable};
+use crate::checks::text::holds_a_key;
 use crate::support::{
     FIRST_KEY, SECOND_KEY, accused_role, accused_user, at, finding, key, now, observed, observed_role, observed_user, responder,
     role, shipped_text, user,

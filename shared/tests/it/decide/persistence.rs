@@ -8,8 +8,9 @@ use tourniquet::containment::identity::{
 use tourniquet::finding::Finding;
 use tourniquet::timestamp::Timestamp;
 
+use crate::checks::text::holds_a_key;
 use crate::support::{
-    FIRST_KEY, accused_role, accused_user, arn, at, finding, holds_a_key, key, name, now, observed_role, observed_user,
+    FIRST_KEY, accused_role, accused_user, arn, at, finding, key, name, now, observed_role, observed_user,
     responder, role, user,
 };
 

@@ -69,7 +69,8 @@ fn principal() -> impl Strategy<Value = Principal> {
     let roles = paths.prop_map(|path| {
         Principal::Role(Box::new(ObservedRole { arn: arn(&format!("arn:aws:iam::111122223333:role/{path}")), ..role() }))
     });
-    prop_oneof![4 => users, 4 => roles, 1 => Just(Principal::Absent), 1 => Just(Principal::NotLooked)]
+    let unreachable = Just(Principal::Unreachable { reason: "AccessDenied".to_owned() });
+    prop_oneof![4 => users, 4 => roles, 1 => Just(Principal::Absent), 1 => Just(Principal::NotLooked), 1 => unreachable]
 }
 
 fn source() -> impl Strategy<Value = AtSource> {
@@ -130,7 +131,7 @@ fn check(finding: &Finding, target: &Target, observed: &Observed, responder: &Re
     let who = match &observed.principal {
         Principal::User(user) => Some(("user", &user.name)),
         Principal::Role(role) => Some(("role", &role.name)),
-        Principal::Absent | Principal::NotLooked => None,
+        Principal::Absent | Principal::NotLooked | Principal::Unreachable { .. } => None,
     };
     for step in decision.plan.steps() {
         assert_eq!(Some(changes(step)), who, "a step for another principal than the observed one");

@@ -58,7 +58,7 @@ fn as_accused(target: &Target, name: &str) -> Principal {
         }
         // Named by its key alone: `svc-build`, whose key that is.
         Target::User(User { key: Some(key), .. }) => {
-            let keys = vec![AccessKey { id: key.clone(), active: true, created: None }];
+            let keys = vec![AccessKey { id: key.clone(), active: true, created: None, last_used: None }];
             Principal::User(Box::new(ObservedUser { keys, ..user() }))
         }
         Target::User(_) => Principal::User(Box::new(user())),
