@@ -15,6 +15,7 @@ use tourniquet::event::{self, Ignored, Parsed};
 use tourniquet::finding::{Finding, Source, Target, TargetKind, User};
 use tourniquet::guardrails::Guardrails;
 use tourniquet::id::{AccountId, Arn, PrincipalName, UniqueId};
+use tourniquet::step::Step;
 use tourniquet::timestamp::Timestamp;
 
 use crate::template;
@@ -225,6 +226,8 @@ fn text(explanation: &Explanation) -> String {
             if decision.target.kind == TargetKind::User && !decision.plan.is_empty() {
                 line("           and the same for every other credential IAM lists for it at run time".to_owned());
             }
+            let rungs: Vec<_> = decision.plan.fallback.iter().map(Step::command).collect();
+            section(&mut line, "If full    ", &rungs);
             section(&mut line, "Also hit   ", &decision.blast_radius);
             section(&mut line, "Remains    ", &decision.residual_risk);
             section(&mut line, "Next       ", &decision.next_steps);
