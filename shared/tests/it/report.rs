@@ -13,8 +13,8 @@ use tourniquet::step::Step;
 
 use crate::checks::text::holds_a_key;
 use crate::support::{
-    FIRST_KEY, SECOND_KEY, accused_role, accused_user, at, finding, key, now, observed, observed_role,
-    observed_user, responder, role, shipped_text, user,
+    FIRST_KEY, SECOND_KEY, accused_role, accused_user, at, finding, key, now, observed, observed_role, observed_user, responder,
+    role, shipped_text, user,
 };
 
 pub(crate) struct Story {

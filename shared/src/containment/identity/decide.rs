@@ -115,9 +115,9 @@ fn is_named(at_source: &Target, target: &Target) -> bool {
             let same_session = source.session == claimed.session || (silent && claimed.session.is_none());
             source.role == claimed.role && (source.role_id == claimed.role_id || silent) && same_session
         }
-        (Target::AccessKey { key }, Target::User(User { key: Some(claimed), .. })) => key == claimed,
-        // The detector names a federated session; CloudTrail named its issuer, by the session's key.
-        (
+        // The detector names a key, or a federated session; IAM named the key's owner, CloudTrail the session's issuer.
+        (Target::AccessKey { key }, Target::User(User { key: Some(claimed), .. }))
+        | (
             Target::Elsewhere(Elsewhere { sort: ElsewhereSort::FederatedUser, key: Some(key), .. }),
             Target::User(User { key: Some(claimed), .. }) | Target::Root { key: Some(claimed) },
         ) => key == claimed,
