@@ -146,7 +146,7 @@ def main():
     if missing:
         named = " ".join(missing)
         print(f"advisories: {len(missing)} crates are NOT in the extract and were not checked: {named}")
-        print("  for all of them: git clone https://github.com/RustSec/advisory-db && make check RUSTSEC_DB=advisory-db")
+        print("  for all: git clone https://github.com/RustSec/advisory-db && make check RUSTSEC_DB=advisory-db")
 
 
 if __name__ == "__main__":
