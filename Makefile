@@ -16,8 +16,8 @@ CLI := $(CARGO) run -q --locked -p tourniquet-cli --
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(LINT)/bin:$$PATH" sam
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check supply-chain fuzz unit integration bench lint-template replay explain verify-case lab deploy build tools \
-  lint-tools clean
+.PHONY: help demo test check supply-chain fuzz unit integration bench lint-template replay explain verify-case lab \
+  deploy build tools lint-tools clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ supply-chain: lint-tools ## no known advisory, no unused dependency, no legacy T
 	@CARGO="$(CARGO)" $(LINT)/bin/python tests/supply_chain.py
 
 # Bounded: FUZZ_SECONDS a target. Needs a nightly compiler; what is found stays in fuzz/artifacts.
-fuzz: $(FUZZ)/bin/cargo-fuzz ## look for input that breaks a parser or the verifier: [FUZZ_SECONDS=60] [FUZZ_TARGET=event]
+fuzz: $(FUZZ)/bin/cargo-fuzz ## look for input that breaks a parser: [FUZZ_SECONDS=60] [FUZZ_TARGET=event]
 	@for target in $(FUZZ_TARGET); do \
 	  case $$target in \
 	    event) seeds='events $(wildcard ../shared/corpus)';; \
@@ -102,7 +102,8 @@ deploy: lint-tools ## build and deploy to AWS, then upload the guardrails: [ARCH
 	fi; \
 	$(SAM) build -t infra/template.yaml --parameter-overrides Architecture=$(ARCH)
 	@if command -v objdump >/dev/null 2>&1; then \
-	  newest=$$(objdump -T .aws-sam/build/ContainIdentity/bootstrap 2>/dev/null | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -1); \
+	  newest=$$(objdump -T .aws-sam/build/ContainIdentity/bootstrap 2>/dev/null \
+	    | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -1); \
 	  if [ "$$(printf '%s\n' GLIBC_2.34 $$newest | sort -V | tail -1)" != GLIBC_2.34 ]; then \
 	    echo "The binary needs $$newest, Lambda has GLIBC_2.34: install zig and build again." >&2; exit 1; \
 	  fi; \
@@ -154,7 +155,8 @@ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
 echo 'Installing $(1), once: $(2)'; \
 rm -rf $(1); \
 $(PYTHON) -m venv $(1) \
-  || { echo 'Cannot create a virtual environment with $(PYTHON) (on Debian and Ubuntu: apt install python3-venv).' >&2; exit 1; }; \
+  || { echo 'Cannot create a virtual environment with $(PYTHON) (Debian and Ubuntu: apt install python3-venv).' >&2; \
+    exit 1; }; \
 $(1)/bin/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r $(2) \
   || { echo 'pip could not install $(2); its reason is above.' >&2; rm -rf $(1); exit 1; }; \
 echo "$$want" > $(1)/.stamp

@@ -141,10 +141,12 @@ def main():
     names = sorted({name for name, _ in packages})
     missing = [name for name in names if name not in known]
     print("dependencies: none unused, none banned (legacy TLS stack, ring)")
-    print(f"advisories: none for {len(names) - len(missing)} of {len(names)} crates in Cargo.lock, by {source}")
+    print(f"advisories: none for {len(names) - len(missing)} of {len(names)} crates in Cargo.lock, by {source};")
+    print("  a newer advisory is not in it")
     if missing:
-        print(f"advisories: {len(missing)} crates are NOT in the extract and were not checked: {' '.join(missing)}")
-        print("  for all of them: git clone https://github.com/RustSec/advisory-db && make check RUSTSEC_DB=advisory-db")
+        named = " ".join(missing)
+        print(f"advisories: {len(missing)} crates are NOT in the extract and were not checked: {named}")
+        print("  for all: git clone https://github.com/RustSec/advisory-db && make check RUSTSEC_DB=advisory-db")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ pub fn check(text: &str, findings: &[Finding]) {
         Ok(guardrails) => {
             let commented = Guardrails::parse(FILE, &format!("{text}\n# the end\n"));
             assert_eq!(commented.as_ref(), Ok(guardrails), "a comment changed the file");
-            findings.iter().for_each(|finding| check_rulings(guardrails, finding));
+            for finding in findings {
+                check_rulings(guardrails, finding);
+            }
         }
         Err(error) => {
             assert!((1..=text.matches('\n').count() + 1).contains(&error.line), "{error}");

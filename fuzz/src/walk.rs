@@ -86,7 +86,11 @@ pub fn principal(finding: &Finding, target: &Target) -> Principal {
                 password_last_used: None,
                 permissions_boundary: None,
                 groups: Vec::new(),
-                keys: own.into_iter().chain([other]).map(|id| AccessKey { id, active: true, created: None, last_used: None }).collect(),
+                keys: own
+                    .into_iter()
+                    .chain([other])
+                    .map(|id| AccessKey { id, active: true, created: None, last_used: None })
+                    .collect(),
                 login: Some((None, false)),
                 service_credentials: vec![ServiceCredential {
                     id: "ACCABEDROCKQ7EXAMPLE".to_owned(),
@@ -96,7 +100,11 @@ pub fn principal(finding: &Finding, target: &Target) -> Principal {
                     expires: None,
                 }],
                 ssh_keys: vec![Credential { id: "APKASSHKEYQ77EXAMPLE".to_owned(), active: true, uploaded: None }],
-                certificates: vec![Credential { id: "CERTIFICATEQ7EXAMPLECERTIFICATEQ".to_owned(), active: true, uploaded: None }],
+                certificates: vec![Credential {
+                    id: "CERTIFICATEQ7EXAMPLECERTIFICATEQ".to_owned(),
+                    active: true,
+                    uploaded: None,
+                }],
                 mfa_devices: vec![MfaDevice {
                     serial: arn(format!("mfa/{}", user.name)).to_string(),
                     enabled: Some(finding.first_seen),

@@ -8,8 +8,8 @@ use tourniquet::id::Region;
 use tourniquet::outcome::{Outcome, Status};
 use tourniquet::report::notification::{LONGEST_NOTE, Notification, note};
 
-use crate::report::{Story, contested_session, root};
 use crate::checks::text::is_printable;
+use crate::report::{Story, contested_session, root};
 use crate::support::{HOSTILE, finding, observed, observed_user, user};
 
 /// A finding whose every text a person sees is `hostile`, as the parser lets it through.

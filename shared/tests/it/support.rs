@@ -32,6 +32,19 @@ pub(crate) fn samples() -> &'static [(String, Vec<u8>)] {
     &SAMPLES
 }
 
+/// Samples that between them have the fields of every feed.
+pub(crate) const ONE_OF_EACH_FEED: [&str; 9] = [
+    "leaked-access-key",
+    "instance-credentials-exfiltrated",
+    "attack-sequence-one-actor",
+    "leaked-access-key-security-hub-copy",
+    "two-findings-custom-action",
+    "leaked-access-key-ocsf-copy",
+    "exposed-key-health",
+    "access-analyzer-role",
+    "macie-policy-user",
+];
+
 fn read_samples() -> Vec<(String, Vec<u8>)> {
     let folder = repository().join("events/contain-identity");
     let mut samples: Vec<_> = std::fs::read_dir(folder)

@@ -10,8 +10,7 @@ use tourniquet::timestamp::Timestamp;
 
 use crate::checks::text::holds_a_key;
 use crate::support::{
-    FIRST_KEY, accused_role, accused_user, arn, at, finding, key, name, now, observed_role, observed_user,
-    responder, role, user,
+    FIRST_KEY, accused_role, accused_user, arn, at, finding, key, name, now, observed_role, observed_user, responder, role, user,
 };
 
 const FIRST_SEEN: &str = "2026-11-21T20:41:07.500Z";

@@ -242,3 +242,32 @@ fn a_key_that_the_detector_names_alone_is_contained_with_its_owner() {
     let decision = decide(&claimed, &owner, &Observed { source: other, ..observed_user(user()) }, &responder(), now());
     assert!(matches!(decision.verdict, Verdict::Skip(_)), "{:?}", decision.verdict);
 }
+
+/// A `GetFederationToken` session, as a detector names it: by the name it was given, and by its key.
+fn federated_with(by_key: &str) -> AtSource {
+    let elsewhere = Elsewhere { sort: ElsewhereSort::FederatedUser, label: "nightly-export".to_owned(), key: Some(key(by_key)) };
+    confirming(vec![Target::Elsewhere(elsewhere)])
+}
+
+#[test]
+fn a_federated_session_whose_issuer_was_found_by_its_key_is_contained_as_that_user() {
+    let session_key = "ASIAFEDERATEDEXAMPLE";
+    let Target::User(accused) = accused_user() else { unreachable!("a user") };
+    let issuer = Target::User(User { key: Some(key(session_key)), ..accused });
+    assert_eq!(decided(&finding("leaked-access-key"), &issuer, federated_with(session_key)).verdict, Verdict::Contain);
+    // The detector's word says less than what was found out: it takes nothing back.
+    assert_eq!(as_named_at_source(&issuer, &federated_with(session_key)), issuer);
+    let root = Target::Root { key: Some(key(session_key)) };
+    let decision = decided(&finding("leaked-access-key"), &root, federated_with(session_key));
+    assert_eq!(decision.verdict, Verdict::CannotContain(CannotContain::Root));
+    assert_eq!(as_named_at_source(&root, &federated_with(session_key)), root);
+}
+
+#[test]
+fn a_federated_session_with_another_key_proves_nothing_about_a_user_or_root() {
+    for target in [accused_user(), Target::Root { key: Some(key(FIRST_KEY)) }, Target::Root { key: None }] {
+        let decision = decided(&finding("leaked-access-key"), &target, federated_with("ASIAFEDERATEDEXAMPLE"));
+        assert!(matches!(&decision.verdict, Verdict::Skip(reason) if reason.contains("another principal")), "{decision:?}");
+        assert!(decision.plan.is_empty());
+    }
+}

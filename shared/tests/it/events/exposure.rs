@@ -1,7 +1,11 @@
 //! Exposed keys (AWS Health), exposed principals (IAM Access Analyzer), exposed buckets (Macie).
 
+use std::collections::BTreeSet;
+
 use rstest::rstest;
 use serde_json::{Value, json};
+use tourniquet::case::CaseId;
+use tourniquet::containment::TargetRecord;
 use tourniquet::event::{IgnoredReason, Parsed, parse};
 use tourniquet::finding::{ElsewhereSort, Finding, Target};
 
@@ -33,6 +37,20 @@ fn each_key_of_a_health_event_is_accused_once() {
 #[test]
 fn the_copy_from_the_backup_region_is_the_same_finding() {
     assert_eq!(finding("exposed-key-health-backup-region"), finding("exposed-key-health"));
+}
+
+#[test]
+fn two_keys_that_read_alike_once_redacted_get_a_case_each() {
+    let exposed = one(&edited("exposed-key-health", |detail| {
+        detail["affectedEntities"] =
+            json!([{ "entityValue": "AKIASVCBUILDQEXAMPLE" }, { "entityValue": "AKIASVCDEPLOYEXAMPLE" }]);
+    }));
+    let cases = exposed.targets.iter().map(|target| {
+        let record = TargetRecord::accused(&exposed, target);
+        assert!(record.arn.starts_with("access key AKIA\u{2026}MPLE #"), "{}", record.arn);
+        CaseId::of(&exposed, &record.key(&exposed.id)).to_string()
+    });
+    assert_eq!(cases.collect::<BTreeSet<_>>().len(), 2);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tourniquet::event::{IgnoredReason, LARGEST_EVENT, Parsed, parse};
 
 use super::hostile::pointers;
 use crate::checks::event::check;
-use crate::support::{sample, samples};
+use crate::support::{ONE_OF_EACH_FEED, sample, samples};
 
 const LEVELS: usize = 10_000;
 
@@ -31,10 +31,12 @@ fn spliced(event: &Value, pointer: &str, json: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_sample_truncated_at_any_byte_is_malformed() {
+fn a_truncated_sample_is_malformed() {
     for (name, bytes) in samples() {
         let whole = bytes.trim_ascii_end();
-        for length in 0..whole.len() {
+        // At every third byte of one sample a feed; in the others further apart.
+        let stride = if ONE_OF_EACH_FEED.contains(&name.as_str()) { 3 } else { 23 };
+        for length in (0..whole.len()).step_by(stride) {
             let [parsed] = &parse(&whole[..length])[..] else { unreachable!("one answer") };
             assert_eq!(reason(parsed), Some(IgnoredReason::Malformed), "{name}, {length} bytes of it");
         }
@@ -92,13 +94,14 @@ fn a_megabyte_of_anything_is_read_or_refused() {
 
 #[test]
 fn text_that_is_not_utf_8_in_any_field_is_malformed() {
+    // A lone continuation, an overlong slash, a surrogate, a byte that UTF-8 never has: taking turns.
+    let mut invalid = [&b"\x80"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xff"].into_iter().cycle();
     for (name, bytes) in samples() {
         let event: Value = serde_json::from_slice(bytes).expect("JSON");
         for pointer in pointers(&event).iter().filter(|at| event.pointer(at).is_some_and(Value::is_string)) {
             let text = spliced(&event, pointer, "\"\u{e001}\"");
             let at = text.windows(3).position(|window| window == "\u{e001}".as_bytes()).expect("the place");
-            // A lone continuation, an overlong slash, a surrogate, a byte that UTF-8 never has.
-            for bad in [&b"\x80"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xff"] {
+            for bad in invalid.by_ref().take(1) {
                 let bytes = [&text[..at], bad, &text[at + 3..]].concat();
                 assert_eq!(reasons(&bytes), [Some(IgnoredReason::Malformed)], "{name} {pointer} {bad:?}");
             }
@@ -132,10 +135,11 @@ fn a_key_given_twice_means_one_of_the_two_and_never_a_mixture() {
 fn a_number_of_any_size_in_any_field_leads_to_a_clear_outcome() {
     let digits = "9".repeat(5_000);
     let numbers = ["1e400", "-1e400", "1e-400", "1.7976931348623157e308", "18446744073709551616", "-0", "0.1e1", &digits];
+    let mut turns = numbers.into_iter().cycle();
     for (name, bytes) in samples() {
         let (event, known): (Value, _) = (serde_json::from_slice(bytes).expect("JSON"), parse(bytes));
         for pointer in pointers(&event) {
-            for number in numbers {
+            for number in turns.by_ref().take(3) {
                 let bytes = spliced(&event, &pointer, number);
                 if parse(&bytes) == known {
                     assert!(!is_infinite(number), "{name} {pointer} {number:.20}");
