@@ -22,6 +22,8 @@ class Accused:
 
     day = "20261121"
     """The UTC date of the finding's first sighting."""
+    has_to_be_found = False
+    """Whether the finding names only a key, whose owner the function has to find."""
 
     @property
     def finding_id(self):
@@ -50,12 +52,16 @@ class User(Accused):
     """The steps a release has to undo, whichever of them a crashed try had carried out."""
 
     def __init__(self, scene):
-        self.lab = scene.lab
+        self.lab = self.account_of(scene)
         self.user = seed.user(self.lab, keys=2, everything=True)
         self.accuse = lambda: scene.accuse(self.user)
         self.event = self.accuse()
         self.key = f"{self.lab.account}/user/{self.user.id}"
         self.arn = self.user.arn
+
+    @staticmethod
+    def account_of(scene):
+        return scene.lab
 
     def attacker_gets_in(self):
         return any(lets_in(self.lab.client("s3", credential)) for credential in [*self.user.keys, self.user.session])
@@ -96,9 +102,18 @@ class User(Accused):
         )
 
 
+class Member(User):
+    """Such a user in a member account, which the function enters through the responder role there."""
+
+    @staticmethod
+    def account_of(scene):
+        return scene.member()
+
+
 class Key(Accused):
     """The owner of a key found in public: AWS Health names the key and nobody."""
 
+    has_to_be_found = True
     outcome = "contained"
     changes = ["attach_quarantine_marker", "deactivate_key", "deny_all"]
 

@@ -8,6 +8,7 @@ are run before the second ones, so that the leases of failed deliveries run out 
 import hashlib
 import json
 import os
+import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +24,20 @@ WORKERS = int(os.environ.get("FAULT_WORKERS", "6"))
 FOLDER = Path(os.environ.get("FAULT_MATRIX", ROOT / "target"))
 REPEATED = "may have sent this message already"
 TRIES = 3
-QUICK = {
-    "environment": {"VERIFY_AFTER_MS": "5", "CALL_TIMEOUT_MS": "1000"},
-    "retry_delays_ms": [5, 5],
-    "timeout": 45,
-}
-"""CALL_TIMEOUT_MS is how long the function waits for one answer; without it the SDK waits five seconds."""
+WAITING = 10
+"""How many wait for an answer that never comes at the same time: each costs next to nothing meanwhile."""
+
+
+def quick(call_timeout_ms):
+    """Settings of a function whose deliveries end soon."""
+    environment = {"VERIFY_AFTER_MS": "5", "CALL_TIMEOUT_MS": str(call_timeout_ms)}
+    return {"environment": environment, "retry_delays_ms": [5, 5], "timeout": 45}
+
+
+PATIENT = quick(15_000)
+"""However slow the machine is, every answer comes before the function gives it up."""
+IMPATIENT = quick(3000)
+"""For answers that never come."""
 
 
 @dataclass
@@ -40,6 +49,7 @@ class Cell:
     column: object
     since: dict = None
     """The lab's marks before the target was accused for the first time."""
+    function: str = ""
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     attempts: list = field(default_factory=list)
     outcome: str = ""
@@ -56,25 +66,42 @@ class Cell:
         return f"{self.column.name} at {self.call.name}: {self.text}: {'; '.join(self.wrong)}"
 
 
+class Ended:
+    """The lab's record of invocations, read once for all who wait for one."""
+
+    def __init__(self, lab):
+        self._lab, self._lock = lab, threading.Lock()
+        self._since, self._due, self._by_event = lab.marks()["invocations"], 0, {}
+
+    def of(self, request_id):
+        with self._lock:
+            if time.monotonic() >= self._due:
+                for record in self._lab.invocations(self._since):
+                    self._since = record["n"]
+                    self._by_event.setdefault(record["request_id"], []).append(record)
+                self._due = time.monotonic() + 0.1
+            return list(self._by_event.get(request_id, []))
+
+
 class Matrix:
     """All cells of one sort of target."""
 
-    def __init__(self, scene, kind, columns):
-        self.scene, self.lab, self.kind, self.columns = scene, scene.lab, kind, columns
-        self.function = scene.copy(**QUICK)
+    def __init__(self, scene, kind, columns, rows=""):
+        self.scene, self.lab, self.kind, self.columns, self.rows = scene, scene.lab, kind, columns, rows
+        self.patient, self.impatient = scene.copy(**PATIENT), scene.copy(**IMPATIENT)
+        self.ended = Ended(self.lab)
         self.cells = []
 
     # --- running --------------------------------------------------------------------------------
 
     def run(self):
         self.calls = self._clean_run()
-        orders = [(call, column) for column in self.columns for call in self.calls]
-        # Whoever waits for an answer costs nothing: all of these side by side with the others.
-        slow = [order for order in orders if order[1].kind == "timeout"]
-        quick = [order for order in orders if order[1].kind != "timeout"]
-        with ThreadPoolExecutor(len(self.calls)) as waiting, ThreadPoolExecutor(WORKERS) as pool:
-            started = [waiting.submit(self._first_half, *order) for order in slow]
-            started += [pool.submit(self._first_half, *order) for order in quick]
+        # What leaves a lease behind goes first: it runs out while the others are at work.
+        columns = sorted(self.columns, key=lambda column: column.scope != "event")
+        orders = [(call, column) for column in columns for call in self.calls]
+        with ThreadPoolExecutor(WAITING) as waiting, ThreadPoolExecutor(WORKERS) as pool:
+            pools = {True: waiting, False: pool}
+            started = [pools[order[1].kind == "timeout"].submit(self._first_half, *order) for order in orders]
             self.cells = [cell.result() for cell in started]
             self.lab.clear_faults()
             list(pool.map(self._second_half, self.cells))
@@ -82,17 +109,21 @@ class Matrix:
         return self
 
     def _clean_run(self):
-        cell = Cell(self.kind(self.scene), None, None, self.lab.marks())
+        cell = Cell(self.kind(self.scene), None, None, self.lab.marks(), self.patient)
         self._deliver(cell, cell.target.event, cell.request_id)
         assert self._outcome(cell) == cell.target.outcome, cell.attempts
         self._check_end(cell)
         (attempt,) = cell.attempts
-        return calls_of(attempt["requests"])
+        return [call for call in calls_of(attempt["requests"], cell.target) if call.operation.startswith(self.rows)]
 
     def _first_half(self, call, column):
-        cell = Cell(self.kind(self.scene), call, column, self.lab.marks())
+        function = self.impatient if column.kind == "timeout" else self.patient
+        if call.stage == "enter":
+            # Only a new environment asks for the session.
+            function = self.scene.copy(**(IMPATIENT if column.kind == "timeout" else PATIENT))
+        cell = Cell(self.kind(self.scene), call, column, self.lab.marks(), function)
         order = {"scope": column.scope, "action": call.operation, "resource": call.pattern}
-        self.lab.fault(self.function, at_call=call.nth, kind=column.kind, request_id=cell.request_id, **order)
+        self.lab.fault(function, at_call=call.nth, kind=column.kind, request_id=cell.request_id, **order)
         self._deliver(cell, cell.target.event, cell.request_id)
         cell.outcome = self._outcome(cell)
         self._try(cell, self._check_always)
@@ -106,29 +137,24 @@ class Matrix:
         self._try(cell, lambda cell: self._finish(cell, event))
 
     def _finish(self, cell, event):
-        again = Cell(cell.target, cell.call, cell.column, cell.since)
-
-        def finished():
-            self._deliver(again, event, str(uuid.uuid4()))
-            cell.later = self._outcome(again)
-            return cell.later == again.target.outcome
+        again = Cell(cell.target, cell.call, cell.column, cell.since, self.patient)
 
         open_case = self._open_case(cell)
-        leased = open_case and open_case["state"] != "settled" and lease_ends(open_case) - time.time()
-        if leased and leased > 0:
-            self.lab.wait_for(finished, leased + 2, interval=0.5)
-        else:
-            assert finished(), f"left alone afterwards it ends {cell.later}"
+        if open_case and open_case["state"] != "settled":
+            self.lab.wait_for(lambda: lease_ends(open_case) < time.time(), 120, interval=0.5)
+        self._deliver(again, event, str(uuid.uuid4()))
+        cell.later = self._outcome(again)
+        assert cell.later == again.target.outcome, f"left alone afterwards it ends {cell.later}"
         self._check_end(again, lawful=self._writes(cell))
 
     def _deliver(self, cell, event, request_id):
         if event["source"] == "aws.guardduty":
             self.lab.seed_finding(event["detail"])
-        cell.request_id = self.lab.invoke_async(self.function, event, request_id)
-        cell.attempts = self.lab.wait_for(lambda: self._tries(cell), 200, interval=0.1)
+        cell.request_id = self.lab.invoke_async(cell.function, event, request_id)
+        cell.attempts = self.lab.wait_for(lambda: self._tries(cell), 400, interval=0.1)
 
     def _tries(self, cell):
-        tries = self.lab.invocations(cell.since["invocations"], request_id=cell.request_id)
+        tries = self.ended.of(cell.request_id)
         return tries if tries and (tries[-1]["status"] == "ok" or len(tries) == TRIES) else None
 
     def _outcome(self, cell):
@@ -170,8 +196,10 @@ class Matrix:
         if cell.outcome == "queue":
             assert self.lab.wait_for(lambda: self._kept(cell)), "failed three times, and not in the queue"
         open_case = self._open_case(cell)
+        nobody = cell.outcome == "cannot_contain" and cell.target.has_to_be_found
+        assert cell.outcome != "cannot_contain" or not self._writes(cell), "changed what cannot be contained"
         if open_case is None:
-            assert cell.outcome == "queue" or cell.call.stage == "owner", "neither a case nor in the queue"
+            assert cell.outcome == "queue" or nobody, "neither a case nor in the queue"
             return
         settled = open_case["state"] == "settled"
         assert settled or cell.outcome == "queue", "the case is not settled, and nobody comes back to it"
@@ -180,7 +208,7 @@ class Matrix:
         if case.entries:
             # What is left in the queue may lack its evidence yet; the delivery that finishes it may not.
             case.check_chain(evidence=settled)
-        if not case.original.get("unread"):
+        if cell.outcome != "cannot_contain" and not case.original.get("unread"):
             cell.target.check_original(case.original)
         self._check_messages(cell, case)
 
@@ -218,8 +246,7 @@ class Matrix:
     def _only_these_cases(self):
         wanted = {self._expected_case(cell.target) for cell in self.cells}
         owners = {cell.target.key for cell in self.cells}
-        prefix = f"targets/{self.lab.account}/"
-        filed = read_all(self.lab.client("s3"), self.scene.bucket, prefix)
+        filed = read_all(self.lab.client("s3"), self.scene.bucket, "targets/")
         mine = {key.removeprefix("targets/").removesuffix(".json"): json.loads(body) for key, body in filed.items()}
         for key in owners & set(mine):
             case = mine[key]["case"]

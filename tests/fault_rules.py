@@ -7,7 +7,8 @@ issued side by side arrive in any order. What an answer must be follows from whe
 import re
 from dataclasses import dataclass
 
-_OF_THE_TARGET = re.compile(r"^(A[KS]IA|ACCA|APKA)[A-Z0-9]+$|^[A-Z0-9]{24,}$")
+_OF_THE_TARGET = re.compile(r"(A[KS]IA|ACCA|APKA)[A-Z0-9]+|[A-Z0-9]{24,}|[a-z0-9]{24,}")
+"""Ids of a victim's credentials: another one's in every run."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ IN_THE_SDK = [Column(kind, "call") for kind in (*PASSING, "garbage", "access_den
 """Trouble that strikes one request: most of it the SDK's own next try mends."""
 
 
-def calls_of(requests):
+def calls_of(requests, target):
     """The calls of a clean run, from its requests (operation, subject), in the order of a row each."""
     calls, met = [], {}
     last_claim = max((n for n, request in enumerate(requests) if _is_claim(*request)), default=-1)
@@ -65,6 +66,8 @@ def calls_of(requests):
         changed = changed or _changes_iam(operation)
         nth = met[operation, pattern] = met.get((operation, pattern), 0) + 1
         stage = "settle" if n == last_claim and nth > 1 else _stage(operation, pattern, changed)
+        if stage == "last use" and target.has_to_be_found and nth == 1:
+            stage = "owner"
         calls.append(Call(operation, pattern, nth, stage))
     return calls
 
@@ -84,7 +87,7 @@ def _pattern(operation, subject):
         key = re.sub(r"^cases/[^/]+/", "cases/*/", re.sub(r"event-[0-9a-f]+", "event-*", key))
         return f"*/{key}"
     part = subject.partition(" ")[2]
-    return f"* {part}" if part and not _OF_THE_TARGET.match(part) else "*"
+    return f"* {part}" if part and not _OF_THE_TARGET.fullmatch(part) else "*"
 
 
 def _stage(operation, pattern, changed):
@@ -97,18 +100,22 @@ def _stage(operation, pattern, changed):
         if _changes_iam(operation):
             return "cut" if name in ("PutUserPolicy", "PutRolePolicy") else "step"
         if name == "GetAccessKeyLastUsed":
-            return "owner"
+            return "last use"
         sort = "principal" if name in ("GetUser", "GetRole") else "detail"
         return f"{sort} again" if changed else sort
-    return {"guardduty": "source", "sns": "tell", "securityhub": "note"}.get(service, service)
+    by_service = {"guardduty": "source", "sns": "tell", "securityhub": "note", "sts": "enter", "cloudtrail": "evidence"}
+    return by_service[service]
 
 
 def expected(column, call, target):
     """The outcomes that are right for a fault in this place; `queue` is an event left in the on-failure queue."""
     good = target.outcome
-    at_risk = {"principal", "owner", "open case", "claim", "ledger", "tell", "settle"}
+    at_risk = {"enter", "principal", "owner", "open case", "claim", "ledger", "tell", "settle"}
     """Where the walk cannot go on without an answer: the function fails, so that Lambda tries again."""
     if column.is_crash or column.kind in PASSING and column.scope != "event":
+        return {good}
+    if call.stage in ("note", "last use", "evidence"):
+        # Nothing depends on it: at most a person is told to look there.
         return {good}
     if column.scope == "call" and column.kind == "garbage" and call.stage in ("cut", "step"):
         return {good}
@@ -118,14 +125,16 @@ def expected(column, call, target):
         by_stage = {"guardrails": {"proposed"}, "cut": {good, "contested"}, "step": {good, "contested"}}
         return _without_plan(by_stage.get(call.stage, {good}), target)
     refused = column.kind == "access_denied"
-    if refused and call.stage == "owner":
-        # IAM refuses to speak of a key that is another account's or nobody's in the same words.
+    if refused and call.stage in ("owner", "enter"):
+        # IAM refuses to speak of a key that is another account's or nobody's in the same words. An account that
+        # does not let the responder in is for a person.
         return {"cannot_contain"}
+    if target.has_to_be_found and call.operation == "iam:ListAccessKeys" and call.stage == "detail":
+        # That the key is among the user's own is the proof of whom it belongs to.
+        return {"cannot_contain"} if refused else {"queue"}
     if call.stage in at_risk or call.stage == "principal again":
         # In the next try it is the first read of all that is refused.
         return {"queue"} if column.scope == "event" else {good}
-    if call.stage == "note":
-        return {good}
     if call.stage in ("guardrails", "source"):
         # People are told of a proposal; what a retry could mend may end in the queue all the same.
         return _without_plan({"proposed"} if refused else {"proposed", "queue"}, target)

@@ -86,6 +86,7 @@ class FunctionHost:
         self._idle = {}
         self._instances = set()
         self._by_key = {}
+        self._clients = {}
         self._changed = threading.Condition()
         self._pool = ThreadPoolExecutor(max_workers=64, thread_name_prefix="functions")
 
@@ -94,6 +95,8 @@ class FunctionHost:
         function = Function(**{"account": world.account, "region": world.region, **settings})
         self.stop(function.name)
         self.functions[function.name] = function
+        with self._changed:
+            self._clients = {key: client for key, client in self._clients.items() if key[0] != function.name}
         return function
 
     def mint(self, function):
@@ -103,6 +106,16 @@ class FunctionHost:
         return mint_role_session(
             self.lab, service, function.role_arn, function.name, context=service.context, operation=operation
         )
+
+    def client(self, function, service, region):
+        """A client with the function's role, for what Lambda does in its name. Kept, since making one takes long."""
+        key = (function.name, service, region)
+        client = self._clients.get(key)
+        if client is None:
+            client = client_for(self.lab.world.endpoint, service, region, self.mint(function))
+            with self._changed:
+                client = self._clients.setdefault(key, client)
+        return client
 
     def invocation_of(self, access_key):
         """The invocation on whose behalf a call with this key is made, if it is a function's."""
@@ -176,7 +189,7 @@ class FunctionHost:
         arn = function.on_failure_arn
         service, region, account, name = arn.split(":")[2:6]
         try:
-            client = client_for(self.lab.world.endpoint, service, region, self.mint(function))
+            client = self.client(function, service, region)
             if service == "sqs":
                 client.send_message(QueueUrl=f"{self.lab.world.endpoint}/{account}/{name}", MessageBody=body)
             else:

@@ -12,8 +12,6 @@ import time
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .client import client_for
-
 _BATCH_SECONDS = 0.05
 
 
@@ -54,8 +52,7 @@ class LogShipper:
             batch.append(line)
 
     def _open(self):
-        session = self.lab.functions.mint(self.function)
-        client = client_for(self.lab.world.endpoint, "logs", self.function.region, session)
+        client = self.lab.functions.client(self.function, "logs", self.function.region)
         self._attempt(client.create_log_stream, logGroupName=self.function.log_group, logStreamName=self.stream)
         return client
 

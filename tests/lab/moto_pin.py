@@ -4,6 +4,7 @@ The lab leans on internals of moto 5.2.5. Another version may have moved any of 
 then fail in the middle of a test, or worse, answer wrongly.
 """
 
+import functools
 import importlib
 from importlib.metadata import version
 
@@ -12,10 +13,13 @@ MOTO = "5.2.5"
 PRIVATE_NAMES = {
     "moto.core.parse": ("PROTOCOL_PARSERS",),
     "moto.core.request": ("Request", "PRESERVED_HEADER_NAMES_ENVIRON_KEY"),
+    "moto.core.responses": ("method_names_from_class",),
     "moto.core.routing": ("get_service_router",),
     "moto.core.serialize": ("get_serializer_class",),
     "moto.core.utils": ("get_service_model",),
-    "moto.moto_server.werkzeug_app": ("DomainDispatcherApplication", "create_backend_app"),
+    "moto.moto_server.werkzeug_app": (
+        "DomainDispatcherApplication.get_backend_for_host", "DomainDispatcherApplication", "create_backend_app",
+    ),
     "moto.iam.models": (
         "iam_backends", "AccessKeyLastUsed", "User.__init__", "Group.__init__", "Role.permissions_boundary",
         "IAMBackend.get_groups_for_user", "IAMBackend.deactivate_mfa_device",
@@ -48,6 +52,16 @@ def check_moto():
     ]
     if missing:
         raise WrongMoto(f"moto {MOTO} does not have what the lab builds on: {', '.join(missing)}")
+
+
+def remember_what_never_changes():
+    """Let moto look up once what it looks up for every request: which module a host is of, and its methods."""
+    from moto.core import responses
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+
+    responses.method_names_from_class = functools.cache(responses.method_names_from_class)
+    by_host = DomainDispatcherApplication.get_backend_for_host
+    DomainDispatcherApplication.get_backend_for_host = functools.lru_cache(1024)(by_host)
 
 
 def _exists(module_name, dotted):

@@ -14,9 +14,10 @@ os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 for _name in ("INITIAL_NO_AUTH_ACTION_COUNT", "MOTO_ACCOUNT_ID"):
     os.environ.pop(_name, None)
 
-from .moto_pin import check_moto  # noqa: E402
+from .moto_pin import check_moto, remember_what_never_changes  # noqa: E402
 
 check_moto()
+remember_what_never_changes()
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: E402
 
