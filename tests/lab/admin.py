@@ -203,7 +203,7 @@ _ROUTES = {
     "POST /functions": _register,
     "GET /faults": lambda lab, _, query: lab.faults.all(**query),
     "POST /faults": _arm,
-    "GET /network": lambda lab, _, query: lab.network.trips.since(_since(query)),
+    "GET /network": lambda lab, _, query: _records(lab.network.trips, query),
     "POST /network": lambda lab, body, _: lab.network.set(**body),
     "DELETE /faults": _clear_faults,
     "POST /guardduty/findings": _seed,

@@ -257,8 +257,8 @@ class Lab:
         """Let every request take this long from now on; `trips` then says when each was sent and answered."""
         return self._ask("POST", "/lab/network", {"round_trip_ms": milliseconds})
 
-    def trips(self, **matching):
-        return _matching(self._ask("GET", "/lab/network"), matching)
+    def trips(self, since=0, **matching):
+        return self._records("network", since, matching)
 
     def mint_session(self, role_arn, session_name, instance_arn=None, issued_at=None):
         """A role session as a service would mint it; `issued_at` makes an older one."""
