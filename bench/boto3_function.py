@@ -1,11 +1,12 @@
 """The containment of a user as a careful engineer would write it in Python: the calls Tourniquet makes, in its order.
 
-Clients are made at import, which is INIT. Calls that do not depend on each other go out side by side, on threads. What
-Tourniquet decides is decided here too, for the one case that is measured: a finding of GuardDuty about a user without
-a case. What a production function needs besides (other targets, crashes, retries, tampering) is left out, which again
-flatters Python.
+Clients are made at import, which is INIT, and connect there to what the cut needs, as Tourniquet does. Calls that do
+not depend on each other go out side by side, on threads. What Tourniquet decides is decided here too, for the one case
+that is measured: a finding of GuardDuty about a user without a case. What a production function needs besides (other
+targets, full quotas, CloudTrail's word on new MFA devices, crashes, tampering) is left out, which flatters Python.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,8 +17,9 @@ from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 
 import boto3
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 BUCKET = os.environ["CASE_BUCKET"]
 TOPIC = os.environ["NOTIFICATION_TOPIC_ARN"]
@@ -29,6 +31,7 @@ DENY_ALL = json.dumps(
         "Statement": [{"Sid": "TourniquetDenyAll", "Effect": "Deny", "Action": "*", "Resource": "*"}],
     }
 )
+IAM_CONNECTIONS = 10
 QUARANTINE = [f"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine{version}" for version in ("V4", "V3", "V2", "")]
 
 _CONFIG = Config(
@@ -43,15 +46,31 @@ guardduty, iam, s3, securityhub, sns = (
 pool = ThreadPoolExecutor(max_workers=16)
 
 
+def warm_up():
+    """Connects to what the first wave and the cut go to, in INIT, so that the first finding does not wait for it."""
+    clients = [guardduty, *[iam] * IAM_CONNECTIONS]
+    opened = [pool.submit(connect, client) for client in clients]
+    opened.append(pool.submit(get, "guardrails.toml"))
+    for awaited in opened:
+        with contextlib.suppress(Exception):
+            awaited.result()
+
+
+def connect(client):
+    """An unsigned request through the client's own connections, for which botocore has no public name."""
+    request = AWSRequest("HEAD", f"{client.meta.endpoint_url}/")
+    client._endpoint.http_session.send(request.prepare())
+
+
 def handler(event, context):
     detail = event["detail"]
     accused = detail["resource"]["accessKeyDetails"]
-    user, unique_id = accused["userName"], accused["principalId"]
+    user, unique_id, key = accused["userName"], accused["principalId"], accused["accessKeyId"]
     target = f"{detail['accountId']}/user/{unique_id}"
     source = pool.submit(finding_at_source, detail)
     guardrails = pool.submit(get, "guardrails.toml")
     open_case = pool.submit(get, f"targets/{target}.json")
-    state = observe(user)
+    state = observe(user, key)
     finding = source.result()
     if open_case.result() is not None:
         return {"outcome": "skipped", "reason": "has a case"}
@@ -77,7 +96,7 @@ def handler(event, context):
     ledger.append("acted", {"steps": plan})
 
     time.sleep(VERIFY_AFTER)
-    after = observe(user)
+    after = observe(user, key)
     holds = after["deny"] == json.loads(DENY_ALL) and not any(key["Status"] == "Active" for key in after["keys"])
     ledger.append("verified", {"holds": holds})
 
@@ -107,7 +126,7 @@ def get(key):
     return answer["Body"].read(), answer["ETag"]
 
 
-def observe(user):
+def observe(user, key):
     """Everything a user can get in with, read side by side."""
     reads = {
         "user": pool.submit(lambda: iam.get_user(UserName=user)["User"]),
@@ -120,6 +139,8 @@ def observe(user):
         "certificates": pool.submit(pages, "list_signing_certificates", "Certificates", user),
         "mfa": pool.submit(pages, "list_mfa_devices", "MFADevices", user),
         "attached": pool.submit(pages, "list_attached_user_policies", "AttachedPolicies", user),
+        "groups": pool.submit(pages, "list_groups_for_user", "Groups", user),
+        "last_used": pool.submit(last_used, key),
         "deny": pool.submit(
             unless_missing, lambda: iam.get_user_policy(UserName=user, PolicyName=DENY_NAME)["PolicyDocument"]
         ),
@@ -135,6 +156,16 @@ def unless_missing(read):
     try:
         return read()
     except iam.exceptions.NoSuchEntityException:
+        return None
+
+
+def last_used(key):
+    """When the accused key was last used. For the record, so an answer that does not come is none."""
+    if not key.startswith("AKIA"):
+        return None
+    try:
+        return iam.get_access_key_last_used(AccessKeyId=key)["AccessKeyLastUsed"].get("LastUsedDate")
+    except (BotoCoreError, ClientError):
         return None
 
 
@@ -260,3 +291,7 @@ class Ledger:
 
     def append(self, kind, what):
         self.write(self.entry(kind, what))
+
+
+if os.environ.get("WARM_UP") != "off":
+    warm_up()

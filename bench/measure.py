@@ -6,7 +6,7 @@ from . import calls
 from .environment import Environment, Failed
 
 # Long enough that calls sent side by side overlap however slowly the process or the lab gets to them.
-_COUNTING_ROUND_TRIP_MS = 400
+_COUNTING_ROUND_TRIP_MS = 1000
 
 
 def sample(stage, subject, **variables):
@@ -54,22 +54,29 @@ def _variables(stage, variables):
 
 
 def counted(stage, subject, accuse=None, **variables):
-    """The calls of one invocation, warm, with a round trip so long that waves cannot be mistaken; (bag, waves)."""
+    """The calls of one invocation, warm, with a round trip so long that waves cannot be mistaken; (bag, waves).
+
+    The fewest waves of three: on a busy machine a call may be sent late and seem to have waited for another. Never the
+    other way round.
+    """
     lab = stage.lab
     accuse = accuse or stage.accused_user
     lab.round_trip(stage.round_trip_ms)
     credentials = stage.session(subject.role_arn, subject.key)
+    key = credentials["AccessKeyId"]
+    found = []
     with Environment(subject, credentials, stage.variables(**variables)) as environment:
         environment.invoke(accuse()[1])
-        victim, event = accuse()
-        lab.round_trip(_COUNTING_ROUND_TRIP_MS)
-        mark = lab.mark()
-        environment.invoke(event)
-        bag = calls.made(lab.calls(mark, access_key=credentials["AccessKeyId"]), victim)
-        trips = lab.trips(access_key=credentials["AccessKeyId"])
+        for _ in range(3):
+            victim, event = accuse()
+            lab.round_trip(_COUNTING_ROUND_TRIP_MS)
+            mark = lab.mark()
+            environment.invoke(event)
+            bag = calls.made(lab.calls(mark, access_key=key), victim)
+            cut = "PutRolePolicy" if any(action == "PutRolePolicy" for _, action, *_ in bag) else subject.cut
+            found.append((bag, calls.waves(lab.trips(access_key=key), cut)))
     lab.round_trip(stage.round_trip_ms)
-    cut = "PutRolePolicy" if any(action == "PutRolePolicy" for _, action, *_ in bag) else subject.cut
-    return bag, calls.waves(trips, cut)
+    return min(found, key=lambda one: (one[1].to_the_cut, one[1].in_all))
 
 
 def medians(samples):

@@ -13,6 +13,7 @@ from lab.template import deploy
 
 from . import subjects
 
+_LONG_AGO = "2026-01-01T00:00:00Z"
 COPY = "leaked-access-key-security-hub-copy"
 # What Custodian's policy needs, and no more.
 CUSTODIAN = policies.document(
@@ -78,10 +79,13 @@ class Stage:
         return self.lab.mint_session(role_arn, name)
 
     def accused_user(self):
-        """A finding about a user with two keys, a console password and an MFA device; (name, event)."""
+        """A finding about a user with two keys, a console password and an MFA device; (name, event).
+
+        The device is an old one: a new one would be asked about in CloudTrail, which is not the usual case.
+        """
         user = seed.user(self.lab, keys=2)
         seed.console_login(self.lab, user)
-        seed.mfa_device(self.lab, user)
+        seed.mfa_device(self.lab, user, at=_LONG_AGO)
         finding_id = secrets.token_hex(16)
         event = stage.with_finding_id(stage.about_user(stage.load("leaked-access-key"), user), lambda: finding_id)
         copy = stage.with_finding_id(stage.about_user(stage.load(COPY), user), lambda: finding_id)
