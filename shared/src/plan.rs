@@ -148,6 +148,13 @@ impl Plan {
         }
     }
 
+    /// Takes the rungs of `fresh` in place of those not carried out so far: what they would replace may have changed
+    /// since.
+    pub fn renew_rungs(&mut self, fresh: &Self) {
+        let is_known = |rung: &&Step| self.steps().any(|known| known.is_same_change(rung));
+        self.fallback = fresh.fallback.iter().filter(|rung| !is_known(rung)).cloned().collect();
+    }
+
     /// The rungs that were carried out.
     pub fn rungs(&self) -> impl Iterator<Item = &Step> {
         self.then.iter().filter(|stage| stage.name == DENY_STAGE).flat_map(|stage| &stage.steps)

@@ -16,6 +16,24 @@ pub const REVOKE_OLDER_SESSIONS: &str = "TourniquetRevokeOlderSessions";
 /// The inline policies that deny one session of a role begin with this.
 pub const DENY_SESSION_PREFIX: &str = "TourniquetDenySession-";
 
+/// The name of the deny group's one policy, in both templates.
+pub const DENY_GROUP_POLICY: &str = "deny-all";
+
+/// Whether a document denies everything, unconditionally: what the deny group is for.
+#[must_use]
+pub fn denies_everything(document: &str) -> bool {
+    let Ok(policy) = serde_json::from_str::<Value>(document) else { return false };
+    let statements = match &policy["Statement"] {
+        Value::Array(statements) => statements.as_slice(),
+        statement => std::slice::from_ref(statement),
+    };
+    let is_all = |value: &Value| *value == "*" || value.as_array().is_some_and(|values| values.iter().any(|value| *value == "*"));
+    statements.iter().any(|statement| {
+        let unconditional = statement.get("Condition").is_none();
+        statement["Effect"] == "Deny" && is_all(&statement["Action"]) && is_all(&statement["Resource"]) && unconditional
+    })
+}
+
 /// Denies everything, unconditionally: covers long-term keys, console, `GetSessionToken`, `GetFederationToken` and
 /// service-specific credentials, since all of them carry the user's policies (CONTAINMENT A5).
 #[must_use]
@@ -134,6 +152,21 @@ mod tests {
         {"Version":"2012-10-17","Statement":[{"Sid":"IRDenyByUserId","Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:userid":"AROAEXAMPLEIDEXAMPLE1:i-0123456789abcdef0"}}}]}
         "#
         );
+    }
+
+    #[test]
+    fn a_group_that_denies_less_than_everything_is_told_apart() {
+        assert!(denies_everything(&deny_all()));
+        assert!(denies_everything(r#"{"Statement":{"Effect":"Deny","Action":["*"],"Resource":["*"]}}"#));
+        for less in [
+            deny_all().replace("Deny\"", "Allow\""),
+            deny_all().replace(r#""Action":"*""#, r#""Action":"s3:*""#),
+            deny_all().replace(r#""Resource":"*""#, r#""Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}"#),
+            r#"{"Statement":[]}"#.to_owned(),
+            String::new(),
+        ] {
+            assert!(!denies_everything(&less), "{less}");
+        }
     }
 
     #[test]

@@ -143,6 +143,15 @@ impl Clients {
     }
 }
 
+impl Clients {
+    /// Forgets the sessions in member accounts: the next call assumes their roles anew.
+    pub async fn forget_members(&self) {
+        for member in self.members.roles.values() {
+            *member.session.lock().await = None;
+        }
+    }
+}
+
 impl Members {
     async fn enter(&self, member: &Member) -> Result<Access, Fault> {
         let mut session = member.session.lock().await;

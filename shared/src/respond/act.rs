@@ -3,8 +3,10 @@
 use futures_util::future::join_all;
 
 use super::Delivery;
+use super::conclude::{Work, taken_over};
 use crate::aws::Fault;
-use crate::case::store::Remembered;
+use crate::case::store::{Remembered, Written};
+use crate::containment::identity;
 use crate::error::Retry;
 use crate::outcome::{Status, StepReport};
 use crate::plan::{Cut, Plan};
@@ -37,7 +39,10 @@ impl Delivery<'_> {
         remembered: &Remembered,
         only: Option<&Plan>,
     ) -> Vec<Attempt> {
-        let is_wanted = |step: &&Step| only.is_none_or(|only| only.steps().any(|wanted| wanted.is_same_change(step)));
+        // A device may have been enabled again by its owner since: only what evidence asks for now is taken away.
+        let by_itself = |step: &Step| !matches!(step, Step::DeactivateMfaDevice(_));
+        let is_wanted =
+            |step: &&Step| only.map_or_else(|| by_itself(step), |only| only.steps().any(|wanted| wanted.is_same_change(step)));
         let mut attempts = Vec::new();
         for stage in &remembered.plan().then {
             attempts.extend(join_all(stage.steps.iter().filter(is_wanted).map(|step| self.attempt(iam, step))).await);
@@ -46,27 +51,42 @@ impl Delivery<'_> {
     }
 
     /// Where a cut does not fit: the rungs below it, one after the other, until one holds. Those an earlier delivery
-    /// carried out come first. A rung that holds becomes a step of the plan (CONTAINMENT A19).
-    pub(super) async fn climb_down(&self, iam: &aws_sdk_iam::Client, plan: &mut Plan, attempts: &mut Vec<Attempt>) {
+    /// carried out come first. A rung that holds becomes a step of the plan, and is remembered as one at once
+    /// (CONTAINMENT A19).
+    pub(super) async fn climb_down(
+        &self,
+        work: &mut Work,
+        remembered: Remembered,
+        attempts: &mut Vec<Attempt>,
+    ) -> Result<Remembered, Retry> {
         let does_not_fit = |cut: &&Cut| {
             let last = last_of_each(attempts).into_iter().find(|attempt| attempt.step.is_same_change(cut.step()));
             last.is_some_and(|attempt| attempt.full)
         };
         // A principal has one ladder, whichever of its cuts does not fit.
-        let Some(cut) = plan.cut.iter().find(does_not_fit) else { return };
+        let Some(cut) = work.case.plan.cut.iter().find(does_not_fit) else { return Ok(remembered) };
         let mut failed = cut.step().clone();
-        let mut carried_out: Vec<Step> = plan.rungs().cloned().collect();
+        let mut carried_out: Vec<Step> = work.case.plan.rungs().cloned().collect();
         carried_out.reverse();
-        while let Some(rung) = carried_out.pop().or_else(|| plan.rung_after(&failed).cloned()) {
-            let attempt = self.attempt(iam, &rung).await;
+        while let Some(rung) = carried_out.pop().or_else(|| work.case.plan.rung_after(&failed).cloned()) {
+            let attempt = self.attempt(&work.decided.access.iam, &rung).await;
             let holds = attempt.report.status.holds();
             attempts.push(attempt);
             if holds {
-                plan.take_rung(&rung);
-                return;
+                identity::widen(&mut work.decided.memory.decision, &rung);
+                if work.case.plan.rungs().any(|known| known.is_same_change(&rung)) {
+                    return Ok(remembered);
+                }
+                work.case.plan.take_rung(&rung);
+                return match self.function.store.replace(&work.case, remembered.etag()).await {
+                    Ok(Written::Written(remembered)) => Ok(remembered),
+                    Ok(Written::Lost) => Err(work.failed("remembering the rung that holds", &taken_over(), attempts)),
+                    Err(fault) => Err(work.failed("remembering the rung that holds", &fault, attempts)),
+                };
             }
             failed = rung;
         }
+        Ok(remembered)
     }
 
     async fn attempt(&self, iam: &aws_sdk_iam::Client, step: &Step) -> Attempt {

@@ -10,15 +10,16 @@ use crate::finding::{Finding, Target};
 use crate::id::{AccessKeyId, Region};
 use crate::timestamp::Timestamp;
 
-/// How many pages of fifty are read: what is further back is a person's to find.
+/// How many pages of fifty records of one kind are read: what is further back is a person's to find.
 const MOST_PAGES: usize = 4;
 
-/// Who asked for the federated session that `key` belongs to: one of its own records names the issuer.
+/// Who asked for the federated session that `key` belongs to: each of its own records names the issuer, so the first
+/// page is enough.
 ///
 /// # Errors
 /// When CloudTrail does not answer.
 pub(super) async fn issuer(access: &Access, finding: &Finding, key: &AccessKeyId) -> Result<Option<Target>, Fault> {
-    let records = lookup(access, &finding.region, ("AccessKeyId", key.as_str()), None).await?;
+    let records = lookup(access, &finding.region, ("AccessKeyId", key.as_str()), None, 1).await?;
     Ok(records.iter().find_map(|record| event::issuer_of(record, key, &finding.account)))
 }
 
@@ -28,7 +29,7 @@ pub(super) async fn issuer(access: &Access, finding: &Finding, key: &AccessKeyId
 /// When CloudTrail does not answer.
 pub(super) async fn mfa_devices_enabled(access: &Access, finding: &Finding) -> Result<Vec<MfaEvidence>, Fault> {
     let Ok(region) = Region::parse(finding.partition().global_region()) else { return Ok(Vec::new()) };
-    let records = lookup(access, &region, ("EventName", "EnableMFADevice"), Some(finding.first_seen)).await?;
+    let records = lookup(access, &region, ("EventName", "EnableMFADevice"), Some(finding.first_seen), MOST_PAGES).await?;
     let evidence = |enabled: MfaEnabled| MfaEvidence {
         serial: enabled.serial,
         by_key: enabled.by_key,
@@ -44,6 +45,7 @@ async fn lookup(
     region: &Region,
     attribute: (&str, &str),
     since: Option<Timestamp>,
+    most_pages: usize,
 ) -> Result<Vec<Value>, Fault> {
     let mut body = json!({
         "LookupAttributes": [{ "AttributeKey": attribute.0, "AttributeValue": attribute.1 }],
@@ -53,7 +55,7 @@ async fn lookup(
         body["StartTime"] = json!(since.unix());
     }
     let mut records = Vec::new();
-    for _ in 0..MOST_PAGES {
+    for _ in 0..most_pages {
         let call = Call {
             operation: "LookupEvents",
             method: "POST",

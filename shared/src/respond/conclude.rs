@@ -14,7 +14,7 @@ use crate::containment::{Verdict, identity};
 use crate::error::Retry;
 use crate::finding::{Finding, Source};
 use crate::outcome::{Outcome, Status};
-use crate::plan::Cut;
+use crate::plan::{Cut, Plan};
 use crate::report::answer::{TargetResult, release_hint};
 use crate::report::notification::{Told, note, notification};
 use crate::report::security_hub;
@@ -60,18 +60,18 @@ impl Delivery<'_> {
     pub(super) async fn work(
         &self,
         mut work: Work,
-        remembered: Remembered,
+        mut remembered: Remembered,
         cuts: Vec<Attempt>,
         first: bool,
     ) -> Result<TargetResult, Retry> {
         let mut attempts = cuts;
         let store = &self.function.store;
-        let memory = async { if first { store.append(&work.case.memory).await } else { Ok(()) } };
         let contains = work.decided.contains();
         if contains {
             // Before everything else, the marker too: the last place among the policies belongs to the deny.
-            self.climb_down(&work.decided.access.iam, &mut work.case.plan, &mut attempts).await;
+            remembered = self.climb_down(&mut work, remembered, &mut attempts).await?;
         }
+        let memory = async { if first { store.append(&work.case.memory).await } else { Ok(()) } };
         let steps =
             async { if contains { self.carry_out(&work.decided.access.iam, &remembered, None).await } else { Vec::new() } };
         let event = async { if first { store.keep_event(&work.case.case, self.event).await } else { Ok(()) } };
@@ -83,7 +83,7 @@ impl Delivery<'_> {
         let mut etag = remembered.etag().clone();
         if contains {
             self.record(&mut work, &attempts).await?;
-            if let Some(evidence) = evidence {
+            if let Some(evidence) = evidence.filter(|_| is_denied(&work.case.plan, &attempts)) {
                 etag = Box::pin(self.remove_mfa_devices(&mut work, &mut attempts, etag, evidence)).await?;
             }
             work.leave_for_a_retry(&attempts)?;
@@ -285,7 +285,10 @@ fn outcome(work: &Work, attempts: &[Attempt]) -> Outcome {
     // A deny that did not fit has not failed where a rung below it holds, and neither have the rungs above that one.
     let holds = |step: &Step| tried.iter().any(|attempt| attempt.report.status.holds() && attempt.step.is_same_change(step));
     let replaced = plan.rungs().any(holds);
-    let is_deny = |step: &Step| plan.cut.iter().map(Cut::step).chain(&plan.fallback).any(|deny| deny.is_same_change(step));
+    let is_deny = |step: &Step| {
+        let denies = plan.cut.iter().map(Cut::step).chain(&plan.fallback).chain(plan.rungs());
+        denies.into_iter().any(|deny| deny.is_same_change(step))
+    };
     let failed: Vec<_> = failed_steps(attempts).into_iter().filter(|step| !(replaced && is_deny(step))).collect();
     let uncut: Vec<_> = plan.cut.iter().filter(|cut| failed.iter().any(|step| step.is_same_change(cut.step()))).collect();
     let steps = tried.len();
@@ -299,6 +302,13 @@ fn outcome(work: &Work, attempts: &[Attempt]) -> Outcome {
             "THE DENY ITSELF FAILED, so what it should have cut off still works ({failed} of {steps} steps failed)"
         )),
     }
+}
+
+/// Whether every deny of the plan, or a rung in its place, was accepted.
+fn is_denied(plan: &Plan, attempts: &[Attempt]) -> bool {
+    let tried = last_of_each(attempts);
+    let holds = |step: &Step| tried.iter().any(|attempt| attempt.report.status.holds() && attempt.step.is_same_change(step));
+    plan.rungs().any(holds) || plan.cut.iter().all(|cut| holds(cut.step()))
 }
 
 /// The fault of a conditional write that another delivery won.

@@ -55,6 +55,9 @@ enum Handled {
     Ignored(Ignored),
 }
 
+/// How long INIT may wait for what is only there to save time later.
+const LONGEST_WARM_UP: Duration = Duration::from_secs(3);
+
 impl Function {
     /// Reads the settings and makes the clients.
     ///
@@ -69,7 +72,9 @@ impl Function {
         let responder = config.responder()?;
         if config.warm_up {
             // What INIT reads is only there to open the connection: each invocation reads the guardrails anew.
-            let (_, ()) = tokio::join!(store.guardrails(), warm_up(&aws));
+            // INIT has ten seconds; a network that hangs must not use them up.
+            let warm = async { tokio::join!(store.guardrails(), warm_up(&aws)) };
+            drop(tokio::time::timeout(LONGEST_WARM_UP, warm).await);
         }
         Ok(Self { clients, store, config, responder })
     }
@@ -84,7 +89,11 @@ impl Function {
         let answer = Box::pin(delivery.respond()).await;
         match &answer {
             Ok(answer) => info!(answer = %serde_json::to_string(answer).unwrap_or_default(), "event handled"),
-            Err(retry) => error!(error = %retry, "event not finished"),
+            Err(retry) => {
+                error!(error = %retry, "event not finished");
+                // A member's role may have been made again, and its sessions with it: the next try assumes it anew.
+                self.clients.forget_members().await;
+            }
         }
         answer.map_err(Diagnostic::from)
     }
@@ -142,14 +151,18 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// The finding in its detector's own words, where the detector was asked. Who is accused, and where, stays what the
-/// event claims: that the two agree is for the decision to check.
+/// The finding in its detector's own words, where the detector was asked: dates and keys that decide what counts as new,
+/// and as the attacker's, too. Where it happened stays what the event claims: that the two agree is for the decision to
+/// check.
 fn in_the_detectors_words(claimed: &Finding, confirmed: &Finding) -> Finding {
     Finding {
         finding_type: confirmed.finding_type.clone(),
         severity: confirmed.severity,
         title: confirmed.title.clone(),
+        first_seen: confirmed.first_seen,
         last_seen: confirmed.last_seen.max(claimed.last_seen),
+        targets: confirmed.targets.clone(),
+        assumed_roles: confirmed.assumed_roles.clone(),
         ..claimed.clone()
     }
 }

@@ -64,6 +64,31 @@ impl Wave {
 /// # Errors
 /// When the principal or its open case cannot be read: nothing was changed.
 pub(super) async fn observe(function: &Function, finding: &Finding, target: &Target) -> Result<Wave, Retry> {
+    let wave = Box::pin(observe_as(function, finding, target)).await?;
+    // The detector names a key, or a federated session, where the event names somebody: who that is we find out
+    // ourselves, whatever the event says. Anyone may claim that a real key is an innocent's.
+    match unproved(&wave.observed.source, target) {
+        Some(named) => Box::pin(observe_as(function, finding, &named)).await,
+        None => Ok(wave),
+    }
+}
+
+/// The target in the detector's words where these do not say who it is, and the event's do.
+fn unproved(source: &AtSource, claimed: &Target) -> Option<Target> {
+    let AtSource::Confirmed(confirmed) = source else { return None };
+    let key = match claimed {
+        Target::User(User { key: Some(key), unique_id: Some(_), .. }) | Target::Root { key: Some(key) } => key,
+        _ => return None,
+    };
+    let names_the_key = |named: &&Target| match named {
+        Target::AccessKey { key: named } | Target::Elsewhere(Elsewhere { key: Some(named), .. }) => named == key,
+        _ => false,
+    };
+    let says_who = |named: &Target| matches!(named, Target::User(user) if user.key.as_ref() == Some(key));
+    confirmed.targets.iter().find(names_the_key).filter(|_| !confirmed.targets.iter().any(says_who)).cloned()
+}
+
+async fn observe_as(function: &Function, finding: &Finding, target: &Target) -> Result<Wave, Retry> {
     let (clients, store) = (&function.clients, &function.store);
     if function.responder.is_foreign(finding) {
         return unobserved(function, finding, target, Principal::NotLooked).await;
@@ -148,7 +173,11 @@ async fn open_case(store: &CaseStore, key: &str) -> Result<Option<(OpenCase, Eta
 /// Also when something could not be read that may be a moment later.
 async fn proved(access: &Access, target: &Target) -> Result<Principal, Retry> {
     let Seen { principal, passing } = look(&access.iam, target).await?;
-    if passing {
+    let shown = match (&principal, target) {
+        (Principal::User(user), Target::User(User { key: Some(key), .. })) => user.keys.iter().any(|known| known.id == *key),
+        _ => false,
+    };
+    if passing && !shown {
         let message = principal.unread().join(", ");
         let fault = Fault { code: "Unreadable".to_owned(), message, class: FaultClass::Retryable };
         return Err(Retry::before_any_change("reading", label(target), &fault));
@@ -160,11 +189,10 @@ async fn proved(access: &Access, target: &Target) -> Result<Principal, Retry> {
 async fn who_is_behind(access: &Access, finding: &Finding, target: &Target) -> Result<Option<Target>, Fault> {
     match target {
         Target::AccessKey { key } => owner_of(&access.iam, key).await,
-        Target::Elsewhere(Elsewhere { key: Some(key), .. }) => match cloudtrail::issuer(access, finding, key).await {
-            // CloudTrail is off limits: then a person has to look there.
-            Err(fault) if !fault.is_retryable() => Ok(None),
-            found => found,
-        },
+        // CloudTrail is off limits, or its two requests a second are used up: then a person has to look there.
+        Target::Elsewhere(Elsewhere { key: Some(key), .. }) => {
+            Ok(cloudtrail::issuer(access, finding, key).await.unwrap_or_default())
+        }
         _ => Ok(None),
     }
 }

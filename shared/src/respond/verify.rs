@@ -87,8 +87,8 @@ impl Delivery<'_> {
                 Ok(Written::Lost) => return Err(work.failed("asserting again", &taken_over(), attempts)),
                 Err(fault) => return Err(work.failed("asserting again", &fault, attempts)),
             };
+            let remembered = self.climb_down(work, remembered, attempts).await?;
             etag = remembered.etag().clone();
-            self.climb_down(&work.decided.access.iam, &mut work.case.plan, attempts).await;
             attempts.extend(self.carry_out(&work.decided.access.iam, &remembered, Some(&missing)).await);
             self.record(work, attempts).await?;
         }
@@ -97,7 +97,7 @@ impl Delivery<'_> {
 }
 
 /// Whether the name now belongs to nobody, or to somebody else: then nothing more is written under it (CONTAINMENT A9).
-fn another_principal(before: &Principal, now: &Principal) -> Option<String> {
+pub(super) fn another_principal(before: &Principal, now: &Principal) -> Option<String> {
     match (before.unique_id(), now.unique_id()) {
         (Some(before), Some(now)) if before == now => None,
         (Some(_), Some(now)) => {

@@ -5,7 +5,8 @@ use serde::Deserialize as _;
 use super::conclude::Work;
 use super::journal::Journal;
 use super::observe::{Wave, observe};
-use super::principal::principal;
+use super::principal::look;
+use super::verify::another_principal;
 use super::{Delivery, Handled, in_the_detectors_words};
 use crate::aws::{Access, Fault, FaultClass};
 use crate::case::store::{Etag, Written};
@@ -175,17 +176,34 @@ impl Delivery<'_> {
         }
         let is_new = !case.findings.contains(&decided.finding().id);
         let mut missing = self.missing(&wanted(&decided, &case), &decided.principal);
-        if !missing.is_empty() {
+        if let Principal::Unreachable { reason } = &decided.principal {
+            let reason = format!("nobody can look whether it holds: its account cannot be entered any more ({reason})");
+            return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
+        }
+        let contained = case.outcome == Some(Outcome::Contained);
+        if !missing.is_empty() || (contained && !decided.principal.unread().is_empty()) {
             // Read before the case was, it may be from before the cut: look again before anything is called undone.
-            decided.principal = principal(&decided.access.iam, &decided.target).await?;
+            let seen = look(&decided.access.iam, &decided.target).await?;
+            let blind = |message: String| {
+                let fault = Fault { code: "Unreadable".to_owned(), message, class: FaultClass::Retryable };
+                Retry::before_any_change("looking whether the containment holds", case.case.to_string(), &fault)
+            };
+            if let Some(changed) = another_principal(&decided.principal, &seen.principal) {
+                return Err(blind(changed));
+            }
+            decided.principal = seen.principal;
             missing = self.missing(&wanted(&decided, &case), &decided.principal);
+            if contained && missing.is_empty() && !decided.principal.unread().is_empty() {
+                // Half-blind, nothing can be said to hold.
+                let unread = decided.principal.unread().join(", ");
+                if seen.passing {
+                    return Err(blind(unread));
+                }
+                let reason = format!("nobody can look whether it holds: {unread}");
+                return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
+            }
         }
         let unread = decided.principal.unread();
-        if missing.is_empty() && !unread.is_empty() && case.outcome == Some(Outcome::Contained) {
-            // Half-blind, nothing can be said to hold.
-            let fault = Fault { code: "Unreadable".to_owned(), message: unread.join(", "), class: FaultClass::Retryable };
-            return Err(Retry::before_any_change("looking whether the containment holds", case.case.to_string(), &fault));
-        }
         if missing.is_empty() {
             // What failed or could not be read back at first, and holds after all, is contained: that is news.
             let was_doubtful = matches!(case.outcome, Some(Outcome::Partial(_))) && unread.is_empty();
@@ -243,7 +261,11 @@ impl Delivery<'_> {
         let settled = case.state == State::Settled;
         let only_to_settle = !settled && missing.is_empty() && case.findings.contains(&decided.finding().id);
         let has_more_to_do = settled && !missing.clone().without(&case.failed).is_empty();
-        let plan = if decided.contains() { case.plan.clone().merged(missing) } else { case.plan.clone() };
+        let mut plan = if decided.contains() { case.plan.clone().merged(missing) } else { case.plan.clone() };
+        if decided.contains() && settled {
+            // What they would replace is known afresh; a delivery that crashed knew it before it changed anything.
+            plan.renew_rungs(&decided.decision().plan);
+        }
         let case = OpenCase {
             state: State::Working,
             lease: self.lease(),

@@ -32,7 +32,7 @@ impl Change for JoinDenyGroup {
     }
 
     fn permissions(&self) -> &'static [&'static str] {
-        &["iam:AddUserToGroup"]
+        &["iam:AddUserToGroup", "iam:GetGroupPolicy"]
     }
 
     fn command(&self) -> String {
@@ -48,8 +48,20 @@ impl Change for JoinDenyGroup {
 }
 
 #[cfg(feature = "iam")]
+use crate::policy;
+
+#[cfg(feature = "iam")]
 impl JoinDenyGroup {
     pub(super) async fn apply(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        // A member of a group that no longer denies is not denied: whoever emptied it must not be helped to hide it.
+        let read = iam.get_group_policy().group_name(&self.group).policy_name(policy::DENY_GROUP_POLICY).send().await?;
+        if !policy::denies_everything(&policy::decode(read.policy_document())) {
+            return Err(crate::aws::Fault {
+                code: "DenyGroupChanged".to_owned(),
+                message: format!("group {} no longer denies everything: somebody changed its policy", self.group),
+                class: crate::aws::FaultClass::Permanent,
+            });
+        }
         let output = iam.add_user_to_group().group_name(&self.group).user_name(self.user.as_str()).send().await?;
         Ok(super::Applied { changed: !self.before, ..super::Applied::changed(&output) })
     }

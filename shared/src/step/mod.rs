@@ -68,7 +68,12 @@ impl Undo {
 
     /// What was so before us is left so.
     fn left() -> Self {
-        Self { commands: Vec::new(), note: Some("AWSDenyAll or the deny group was in place before Tourniquet acted: it stays") }
+        Self {
+            commands: Vec::new(),
+            note: Some(
+                "AWSDenyAll or the deny group was in place before this case: it stays, somebody else or another case put it there",
+            ),
+        }
     }
 
     fn noting(self, note: &'static str) -> Self {

@@ -60,7 +60,10 @@ fn gone_rungs(plan: &Plan, holds: impl Fn(&Step) -> bool) -> Vec<Stage> {
 /// The MFA devices the plan took off the user and that are on it again, stage by stage.
 fn enabled_again(plan: &Plan, user: &ObservedUser) -> Vec<Stage> {
     let is_on_again = |step: &&Step| match step {
-        Step::DeactivateMfaDevice(step) => user.mfa_devices.iter().any(|device| device.serial == step.serial),
+        Step::DeactivateMfaDevice(step) => {
+            // A device of the same name enabled anew is another one: whose, only evidence can tell.
+            user.mfa_devices.iter().any(|device| device.serial == step.serial && device.enabled == step.enabled)
+        }
         _ => false,
     };
     if user.unread.iter().any(|what| what.starts_with(MFA_DEVICES)) {

@@ -1,7 +1,7 @@
 //! The rungs below the cut, for where it does not fit, and what is left to a person where none does
 //! (CONTAINMENT A19, A20).
 
-use super::super::{CannotContain, TargetRecord};
+use super::super::{CannotContain, Decision, TargetRecord};
 use super::observed::{ATTACHED_POLICIES, GROUPS, ObservedRole, ObservedUser};
 use crate::id::{Arn, Partition};
 use crate::outcome::Status;
@@ -15,11 +15,14 @@ pub(super) fn rungs_for_user(user: &ObservedUser, partition: Partition, deny_gro
     let entity = Entity::User(user.name.clone());
     let attached = is_read(&user.unread, ATTACHED_POLICIES).then_some(&user.attached_policies);
     let mut rungs = rungs(&entity, partition, attached, user.permissions_boundary.as_ref());
+    rungs = in_place_first(rungs);
+    // Last even where the user is in it already: what the group does to its members is one policy, and can be undone
+    // for all of them at once.
     if let Some(group) = deny_group.filter(|_| is_read(&user.unread, GROUPS)) {
         let before = is_member(user, group);
         rungs.push(JoinDenyGroup { user: user.name.clone(), group: group.to_owned(), before }.into());
     }
-    in_place_first(rungs)
+    rungs
 }
 
 /// The rungs of a role. Each is an outage for everyone who holds it: only where the guardrails allow that.
@@ -73,6 +76,20 @@ pub(super) fn holds_on_role(rung: &Step, role: &ObservedRole) -> bool {
         Step::AttachDenyAll(_) => !is_read(&role.unread, ATTACHED_POLICIES) || role.attached_policies.iter().any(is_aws_deny_all),
         Step::DenyByBoundary(_) => role.permissions_boundary.as_ref().is_some_and(is_aws_deny_all),
         _ => false,
+    }
+}
+
+/// Says whom a rung hits that was carried out in place of a narrower deny: on a role, everyone who holds it.
+pub fn widen(decision: &mut Decision, rung: &Step) {
+    let (Step::AttachDenyAll(AttachDenyAll { principal, .. }) | Step::DenyByBoundary(DenyByBoundary { principal, .. })) = rung
+    else {
+        return;
+    };
+    if let Entity::Role(role) = principal {
+        decision.blast_radius = vec![format!(
+            "everyone who holds role {role}, now and later: AWSDenyAll is on the role, since the narrower deny did not fit"
+        )];
+        decision.residual_risk.retain(|risk| !risk.contains("choose another session name"));
     }
 }
 

@@ -10,7 +10,7 @@ mod sources;
 
 pub use changes::missing;
 pub use decide::{as_named_at_source, decide};
-pub use ladder::{not_denied, scp_lines};
+pub use ladder::{not_denied, scp_lines, widen};
 pub use mfa::{MfaEvidence, PERSISTENCE_STAGE, mfa_left, mfa_suspects, mfa_to_deactivate};
 pub use observed::{
     ATTACHED_POLICIES, AccessKey, Credential, GROUPS, MFA_DEVICES, MfaDevice, OWN_DENY, Observed, ObservedRole, ObservedUser,
