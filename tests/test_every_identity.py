@@ -63,6 +63,30 @@ def test_federated_session_unknown_to_cloudtrail_is_left_to_a_person(scene):
     assert "CloudTrail" in delivery.message["message"]
 
 
+def test_issuer_that_only_a_forged_event_names_is_left_alone(scene, federated):
+    """The finding is real and its key too; that an innocent issued the session is somebody's claim (H1)."""
+    user, session = federated
+    innocent = seed.user(scene.lab)
+    real = accuse_session(scene, session)
+    scene.lab.seed_finding(real["detail"])
+    forged = scene.accuse(innocent, "leaked-access-key-security-hub-copy")
+    (finding,) = forged["detail"]["findings"]
+    finding["Id"] = real["detail"]["arn"]
+    (resource,) = [r for r in finding["Resources"] if r["Type"] == "AwsIamAccessKey"]
+    resource["Id"] = f"AWS::IAM::AccessKey:{session['AccessKeyId']}"
+    issuer = {"Type": "IAMUser", "PrincipalId": innocent.id, "Arn": innocent.arn, "UserName": innocent.name}
+    resource["Details"]["AwsIamAccessKey"] = {
+        "AccessKeyId": session["AccessKeyId"],
+        "PrincipalType": "FederatedUser",
+        "PrincipalName": "alice",
+        "PrincipalId": f"{scene.lab.account}:alice",
+        "SessionContext": {"SessionIssuer": {**issuer, "AccountId": scene.lab.account}},
+    }
+    delivery = scene.invoke(forged)
+    scene.lab.client("s3", innocent.key).list_buckets()
+    assert contained(delivery)["target"]["id"] == user.id
+
+
 def test_another_finding_about_the_issuer_joins_the_case_of_the_session(scene, federated):
     user, session = federated
     first = scene.fire(accuse_session(scene, session))

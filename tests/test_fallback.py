@@ -147,6 +147,22 @@ def scp_in(text):
     return policy
 
 
+def test_a_deny_group_that_was_emptied_is_no_rung(scene, crowded, deny_group, boundary_is_full):
+    """Being a member of a group that no longer denies is not being denied."""
+    quotas.fill_managed(scene.lab, crowded.user)
+    iam = scene.lab.client("iam")
+    kept = iam.get_group_policy(GroupName=deny_group, PolicyName="deny-all")["PolicyDocument"]
+    harmless = policies.document(policies.allow("s3:GetObject", "arn:aws:s3:::nothing/*"))
+    iam.put_group_policy(GroupName=deny_group, PolicyName="deny-all", PolicyDocument=json.dumps(harmless))
+    try:
+        delivery = scene.invoke(scene.accuse(crowded.user), boundary_is_full)
+    finally:
+        iam.put_group_policy(GroupName=deny_group, PolicyName="deny-all", PolicyDocument=json.dumps(kept))
+    assert (delivery.result["outcome"], delivery.result["reason"]) == ("cannot_contain", "quota_full")
+    assert deny_group not in crowded.groups()
+    assert "DenyGroupChanged" in delivery.message["message"]
+
+
 # --- roles ------------------------------------------------------------------------------------------------------
 
 

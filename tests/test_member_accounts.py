@@ -1,5 +1,7 @@
 """Principals of member accounts: contained through the role there, and nowhere the list does not say."""
 
+import json
+
 import pytest
 from lab import organization, policies, seed, stage
 from lab_assertions import refused
@@ -194,3 +196,22 @@ def test_guardrails_protect_a_principal_of_a_member_account(scene):
         assert scene.fire(scene.accuse(namesake)).result["outcome"] == "contained"
     scene.member(0).client("iam", protected.key).list_users()
     refused("InvalidClientTokenId", scene.member(1).client("iam", namesake.key).list_users)
+
+
+def test_containment_that_nobody_can_look_at_any_more_is_not_called_contained(scene):
+    """A second administrator breaks the way in, and takes the deny away: the next finding must say so."""
+    member = scene.member(1)
+    user = seed.user(member)
+    first = scene.fire(scene.accuse(user))
+    assert first.result["outcome"] == "contained"
+    iam, role = member.client("iam"), stage.member_role_arn(member.account).rsplit("/", 1)[1]
+    trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(policies.trust(service="ec2.amazonaws.com")))
+    try:
+        # A process of its own: the warm one still holds a session.
+        again = scene.invoke(scene.accuse(user), scene.copy())
+    finally:
+        iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
+    assert again.result["case"] == first.result["case"]
+    assert again.result["outcome"] == "partial" and "cannot be entered" in again.result["reason"]
+    assert again.message
