@@ -147,6 +147,7 @@ def test_role_grants_exactly_what_the_function_calls(resources):
 def test_only_what_takes_no_resource_is_granted_on_everything(resources):
     everywhere = [s for s in role_statements(resources, "Allow") if "*" in as_list(s["Resource"])]
     assert [s["Action"] for s in everywhere] == [
+        "guardduty:GetFindings",
         ["securityhub:GetFindings", "securityhub:BatchUpdateFindings"],
         "cloudtrail:LookupEvents",
     ]

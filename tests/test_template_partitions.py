@@ -18,7 +18,7 @@ SERVICE_PRINCIPALS = {"lambda.amazonaws.com", "events.amazonaws.com", "cloudwatc
 def given(path, partition):
     if path == stage.MEMBER_TEMPLATE:
         role = f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-ContainIdentityRole-1"
-        return {"ResponderRoleArn": role, "ExternalId": "tourniquet", "OrganizationId": "o-0123456789"}
+        return {"ResponderRoleArns": role, "ExternalId": "tourniquet", "OrganizationId": "o-0123456789"}
     return {
         "MemberRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetResponder",
         "MemberExternalId": "tourniquet",

@@ -49,7 +49,7 @@ def deploy_product(lab, protecting, verify_after_ms=200, members=()):
 def deploy_member(lab, responder_role_arn, account, organization_id=organization.ID):
     """The template for member accounts, as a StackSet would deploy it to one."""
     parameters = {
-        "ResponderRoleArn": responder_role_arn,
+        "ResponderRoleArns": responder_role_arn,
         "ExternalId": EXTERNAL_ID,
         "OrganizationId": organization_id,
     }

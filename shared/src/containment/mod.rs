@@ -60,7 +60,10 @@ impl Responder {
     /// Whether `arn` is a role of Tourniquet itself, in its own account or in a member's.
     #[must_use]
     pub fn is_own(&self, arn: &Arn) -> bool {
-        self.own_roles.contains(arn) || self.members.iter().any(|member| member.role == *arn)
+        // Every role of Tourniquet, another Region's too, lies under its path: what the templates' own Deny names.
+        let is_under_path = arn.service() == "iam" && arn.resource().starts_with("role/tourniquet/");
+        let is_ours = arn.account() == self.account.as_str() || self.members.iter().any(|m| m.account.as_str() == arn.account());
+        self.own_roles.contains(arn) || self.members.iter().any(|member| member.role == *arn) || (is_under_path && is_ours)
     }
 
     fn has_member(&self, account: &AccountId) -> bool {

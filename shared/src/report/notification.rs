@@ -226,12 +226,16 @@ fn next(told: Told<'_>) -> Vec<String> {
         }
         lines.extend(scp_lines(&told.decision.plan, &told.result.target));
     }
+    if told.decision.verdict == Verdict::CannotContain(CannotContain::Root) {
+        lines.extend(scp_lines(&told.decision.plan, &told.result.target));
+    }
     if matches!(told.result.outcome, Outcome::Contested(_)) {
         lines.push(
             "Attach an SCP that denies this principal from the management account: nothing inside the account holds against \
              another administrator in the attacker's hands. Then find that administrator in CloudTrail."
                 .to_owned(),
         );
+        lines.extend(scp_lines(told.plan, &told.result.target));
     }
     if told.result.steps.iter().any(|step| !step.status.holds()) {
         lines.push("Do the failed steps by hand; their `aws` lines are in the case.".to_owned());

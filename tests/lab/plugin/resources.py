@@ -221,7 +221,8 @@ def _securityhub(operation, _, account):
 def _guardduty(operation, _, account):
     detector = operation.params.get("DetectorId")
     arn = f"arn:{PARTITION}:guardduty:{operation.region}:{account}:detector/{detector}"
-    return Need(f"guardduty:{operation.name}", arn if detector else "*")
+    # The Service Authorization Reference gives GetFindings no resource: a grant that names a detector grants nothing.
+    return Need(f"guardduty:{operation.name}", arn if detector and operation.name != "GetFindings" else "*")
 
 
 def _events(operation, _, account):

@@ -14,6 +14,16 @@ use crate::plan::Plan;
 use crate::text::{printable, sha256};
 use crate::timestamp::Timestamp;
 
+/// What the names of roles begin with through which an organization, its landing zone or its stack sets manage an account:
+/// without them nobody gets in from outside to help. Never touched, whatever the guardrails say (CONTAINMENT H2).
+const LANDING_ZONE_ROLES: [&str; 5] = [
+    "OrganizationAccountAccessRole",
+    "AWSControlTowerExecution",
+    "AWSCloudFormationStackSetAdministrationRole",
+    "AWSCloudFormationStackSetExecutionRole",
+    "stacksets-exec-",
+];
+
 /// What to do about `target`, which `finding` accuses.
 #[must_use]
 pub fn decide(finding: &Finding, target: &Target, observed: &Observed, responder: &Responder, now: Timestamp) -> Decision {
@@ -180,6 +190,12 @@ fn protected(finding: &Finding, target: &Target, observed: &Observed, responder:
     let subject = subject(finding, target, &observed.principal);
     if subject.arn.is_some_and(|arn| responder.is_own(arn)) {
         return Some("this is Tourniquet's own role: the responder never contains itself".to_owned());
+    }
+    if let Some(arn) = subject.arn
+        && LANDING_ZONE_ROLES.iter().any(|role| arn.resource().rsplit('/').next().is_some_and(|name| name.starts_with(role)))
+        && arn.resource().starts_with("role/")
+    {
+        return Some("protected: it is how the organization or its stack sets get into this account".to_owned());
     }
     let protection = observed.guardrails.as_ref().ok()?.protection(subject)?;
     Some(format!("protected: {}", printable(&protection.because, 120)))

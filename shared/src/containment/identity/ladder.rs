@@ -3,6 +3,7 @@
 
 use super::super::{CannotContain, Decision, TargetRecord};
 use super::observed::{ATTACHED_POLICIES, GROUPS, ObservedRole, ObservedUser};
+use crate::finding::TargetKind;
 use crate::id::{Arn, Partition};
 use crate::outcome::Status;
 use crate::plan::{Cut, Plan};
@@ -119,8 +120,10 @@ pub fn scp_lines(plan: &Plan, target: &TargetRecord) -> Vec<String> {
         Step::RevokeOlderSessions(step) => policy::scp_revoke_older_sessions(&principal, step.cutoff),
         _ => policy::scp_deny(&principal),
     };
+    // No policy of its own binds root; the account's SCP does, but in the management account.
+    let of_root = (target.kind == TargetKind::Root).then(|| policy::scp_deny(&principal));
     let mut lines = Vec::new();
-    for document in plan.cut.iter().map(document) {
+    for document in plan.cut.iter().map(document).chain(of_root) {
         // A name of its own for each: the whole document, so that two never collide and the same never doubles.
         let name = format!("TourniquetDeny-{}", &crate::text::sha256(document.as_bytes())[..16]);
         lines.push(format!(
