@@ -63,8 +63,22 @@ unit: ## the Rust tests
 	  $(CARGO) test --workspace --locked; \
 	fi
 
-integration: tools build ## the tests against the lab; ARGS="-k name" goes to pytest
-	@$(LAB) -m pytest tests $(ARGS)
+# A lab is one process and so fills one core: what makes most calls runs beside the rest, in labs of its own.
+APART := tests/test_faults.py tests/test_concurrency.py
+
+integration: tools build ## the tests against the lab, in two processes; with ARGS="-k name" for pytest in one
+	@$(if $(strip $(ARGS)),$(LAB) -m pytest tests $(ARGS),$(IN_TWO))
+
+define IN_TWO
+mkdir -p .lab; \
+$(LAB) -m pytest -p no:cacheprovider $(APART) >.lab/apart.log 2>&1 & apart=$$!; \
+trap 'kill $$apart; exit 130' INT TERM; \
+$(LAB) -m pytest tests $(APART:%=--ignore=%); ended=$$?; \
+echo 'The tests that run apart:'; \
+wait $$apart || ended=1; \
+cat .lab/apart.log; \
+exit $$ended
+endef
 
 # Everything it needs for the comparison goes into .tools/bench; nothing here is part of `make test`.
 bench: tools ## measure against boto3 and Cloud Custodian: [BENCH_N=10] [BENCH_LEVERS=1: builds of several minutes each]
