@@ -138,9 +138,9 @@ fn check_plan(decision: &Decision) -> usize {
         let line = step.command();
         let words = shell_words(&line).unwrap_or_else(|| unreachable!("a shell would interpret this: {line}"));
         assert_eq!(words[..2], ["aws", "iam"], "{line}");
-        let named = |option: &str| words.iter().position(|word| word == option).and_then(|at| words.get(at + 1));
+        let named = |option: &str| value_of(&words, option);
         let (option, name) = owner(step);
-        assert_eq!(named(option).map(String::as_str), Some(name), "{line}");
+        assert_eq!(named(option), Some(name), "{line}");
         if let Some(document) = named("--policy-document") {
             let document: Value = serde_json::from_str(document).expect("a policy is JSON");
             assert_eq!(document, expected_policy(step), "{line}");
@@ -161,6 +161,15 @@ fn check_plan(decision: &Decision) -> usize {
     }
     assert!(undo_lines(&plan).iter().all(|line| is_printable(line)));
     decision.plan.steps().count()
+}
+
+/// What `aws` takes for the value of an option: the next word, unless that begins as another option does, or what
+/// stands behind an equals sign.
+fn value_of<'a>(words: &'a [String], option: &str) -> Option<&'a str> {
+    words.iter().enumerate().find_map(|(at, word)| match word.strip_prefix(option)? {
+        "" => words.get(at + 1).map(String::as_str).filter(|value| !value.starts_with('-')),
+        rest => rest.strip_prefix('='),
+    })
 }
 
 /// Whom a step changes, and the option that says so.

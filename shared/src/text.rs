@@ -51,6 +51,14 @@ pub fn shell_word(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
+/// An option of a shell line and its value: `--name value`, or `--name=value` where the value starts with a dash, as an
+/// IAM name may, and would be taken for another option.
+#[must_use]
+pub fn option(name: &str, value: &str) -> String {
+    let joint = if value.starts_with('-') { '=' } else { ' ' };
+    format!("{name}{joint}{}", shell_word(value))
+}
+
 /// Lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
@@ -96,6 +104,14 @@ mod tests {
         assert_eq!(shell_word("svc-build"), "svc-build");
         assert_eq!(shell_word("a'; rm -rf /"), r"'a'\''; rm -rf /'");
         assert_eq!(shell_word(""), "''");
+    }
+
+    #[test]
+    fn a_value_is_never_taken_for_an_option() {
+        assert_eq!(option("--user-name", "svc-build"), "--user-name svc-build");
+        assert_eq!(option("--user-name", "-x"), "--user-name=-x");
+        assert_eq!(option("--user-name", "--no-sign-request"), "--user-name=--no-sign-request");
+        assert_eq!(option("--user-name", "-a b"), "--user-name='-a b'");
     }
 
     #[test]

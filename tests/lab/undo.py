@@ -18,7 +18,7 @@ def run(lab, lines):
     """Carry the lines out, one after the other."""
     for line in lines:
         # A new password is the responder's to choose.
-        environment = {**os.environ, "NEW_PASSWORD": secrets.token_urlsafe(24)}
+        environment = {**os.environ, "NEW_PASSWORD": secrets.token_hex(24)}
         shell = subprocess.run(
             ["bash", "-c", _SHELL + line], capture_output=True, check=True, text=True, env=environment
         )
@@ -34,9 +34,13 @@ def _call(client, operation, options):
 
 
 def _options(words):
-    """Options and their values; one without a value is a flag."""
+    """Options and their values, read as `aws` does: what begins with a dash is an option unless `=` joins it to one.
+
+    One without a value is a flag.
+    """
     options = {}
     while words:
-        option = words.pop(0)
-        options[option] = words.pop(0) if words and not words[0].startswith("--") else True
+        option, joined, value = words.pop(0).partition("=")
+        assert option.startswith("--"), option
+        options[option] = value if joined else words.pop(0) if words and not words[0].startswith("-") else True
     return options

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Undo};
 use crate::id::{Partition, PrincipalName};
-use crate::text::shell_word;
+use crate::text::{option, shell_word};
 
 /// The quarantine policies AWS has published, newest first. An older partition may lack the newer ones.
 pub const QUARANTINE_POLICIES: [&str; 4] = [
@@ -35,7 +35,7 @@ impl AttachQuarantineMarker {
 
     fn line(&self, verb: &str) -> String {
         let policy = self.policy.as_deref().unwrap_or(QUARANTINE_POLICIES[0]);
-        format!("aws iam {verb} --user-name {} --policy-arn {}", shell_word(self.user.as_str()), shell_word(&self.arn(policy)))
+        format!("aws iam {verb} {} --policy-arn {}", option("--user-name", self.user.as_str()), shell_word(&self.arn(policy)))
     }
 }
 

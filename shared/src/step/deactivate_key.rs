@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Undo};
 use crate::id::{AccessKeyId, PrincipalName};
-use crate::text::shell_word;
+use crate::text::option;
 
 /// Sets a long-term access key Inactive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct DeactivateKey {
 impl DeactivateKey {
     fn line(&self, status: &str) -> String {
         format!(
-            "aws iam update-access-key --user-name {} --access-key-id {} --status {status}",
-            shell_word(self.user.as_str()),
+            "aws iam update-access-key {} --access-key-id {} --status {status}",
+            option("--user-name", self.user.as_str()),
             self.key.as_str()
         )
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Undo};
 use crate::id::PrincipalName;
-use crate::text::shell_word;
+use crate::text::option;
 use crate::timestamp::Timestamp;
 
 /// Takes an MFA device off its user. Never among the first changes: where a policy asks for MFA, a device less can
@@ -22,8 +22,8 @@ pub struct DeactivateMfaDevice {
 
 impl DeactivateMfaDevice {
     fn line(&self, verb: &str) -> String {
-        let (user, serial) = (shell_word(self.user.as_str()), shell_word(&self.serial));
-        format!("aws iam {verb}-mfa-device --user-name {user} --serial-number {serial}")
+        let (user, serial) = (option("--user-name", self.user.as_str()), option("--serial-number", &self.serial));
+        format!("aws iam {verb}-mfa-device {user} {serial}")
     }
 }
 

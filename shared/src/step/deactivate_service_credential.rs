@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Undo};
 use crate::id::PrincipalName;
-use crate::text::shell_word;
+use crate::text::{option, shell_word};
 
 /// Sets a service-specific credential Inactive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +21,8 @@ pub struct DeactivateServiceCredential {
 impl DeactivateServiceCredential {
     fn line(&self, status: &str) -> String {
         format!(
-            "aws iam update-service-specific-credential --user-name {} --service-specific-credential-id {} --status {status}",
-            shell_word(self.user.as_str()),
+            "aws iam update-service-specific-credential {} --service-specific-credential-id {} --status {status}",
+            option("--user-name", self.user.as_str()),
             shell_word(&self.credential)
         )
     }

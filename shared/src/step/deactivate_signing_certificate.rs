@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Undo};
 use crate::id::PrincipalName;
-use crate::text::shell_word;
+use crate::text::{option, shell_word};
 
 /// Sets a signing certificate Inactive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct DeactivateSigningCertificate {
 impl DeactivateSigningCertificate {
     fn line(&self, status: &str) -> String {
         format!(
-            "aws iam update-signing-certificate --user-name {} --certificate-id {} --status {status}",
-            shell_word(self.user.as_str()),
+            "aws iam update-signing-certificate {} --certificate-id {} --status {status}",
+            option("--user-name", self.user.as_str()),
             shell_word(&self.certificate)
         )
     }

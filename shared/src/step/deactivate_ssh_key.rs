@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Undo};
 use crate::id::PrincipalName;
-use crate::text::shell_word;
+use crate::text::{option, shell_word};
 
 /// Sets an SSH public key Inactive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct DeactivateSshKey {
 impl DeactivateSshKey {
     fn line(&self, status: &str) -> String {
         format!(
-            "aws iam update-ssh-public-key --user-name {} --ssh-public-key-id {} --status {status}",
-            shell_word(self.user.as_str()),
+            "aws iam update-ssh-public-key {} --ssh-public-key-id {} --status {status}",
+            option("--user-name", self.user.as_str()),
             shell_word(&self.key)
         )
     }

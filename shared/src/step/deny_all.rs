@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Change, Undo};
 use crate::id::PrincipalName;
 use crate::policy;
-use crate::text::shell_word;
+use crate::text::{option, shell_word};
 
 /// Puts the unconditional inline deny on a user. Covers every credential the user has, at the next request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +27,8 @@ impl Change for DenyAll {
 
     fn command(&self) -> String {
         format!(
-            "aws iam put-user-policy --user-name {} --policy-name {} --policy-document {}",
-            shell_word(self.user.as_str()),
+            "aws iam put-user-policy {} --policy-name {} --policy-document {}",
+            option("--user-name", self.user.as_str()),
             policy::DENY_ALL,
             shell_word(&policy::deny_all())
         )
@@ -36,13 +36,10 @@ impl Change for DenyAll {
 
     fn undo(&self) -> Undo {
         let [revoke, later] = revoke_now(&self.user);
-        let user = shell_word(self.user.as_str());
+        let user = option("--user-name", self.user.as_str());
         Undo {
             // One line: without the first half the second would bring old sessions back to life.
-            commands: vec![
-                format!("{revoke} && aws iam delete-user-policy --user-name {user} --policy-name {}", policy::DENY_ALL),
-                later,
-            ],
+            commands: vec![format!("{revoke} && aws iam delete-user-policy {user} --policy-name {}", policy::DENY_ALL), later],
             note: Some("sessions minted from the user's keys live up to 36 hours: they stay denied while the user comes back"),
         }
     }
@@ -50,13 +47,13 @@ impl Change for DenyAll {
 
 /// The line that keeps a user's sessions issued until now denied, and the one that ends that.
 pub(super) fn revoke_now(user: &PrincipalName) -> [String; 2] {
-    let (user, policy) = (shell_word(user.as_str()), policy::REVOKE_OLDER_SESSIONS);
+    let (user, policy) = (option("--user-name", user.as_str()), policy::REVOKE_OLDER_SESSIONS);
     [
         // The quotes around the document are left for the date: the shell fills in the moment of release.
         format!(
-            r#"aws iam put-user-policy --user-name {user} --policy-name {policy} --policy-document '{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{{"DateLessThan":{{"aws:TokenIssueTime":"'"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'"}}}}}}]}}'"#
+            r#"aws iam put-user-policy {user} --policy-name {policy} --policy-document '{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{{"DateLessThan":{{"aws:TokenIssueTime":"'"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'"}}}}}}]}}'"#
         ),
-        format!("# 36 hours later: aws iam delete-user-policy --user-name {user} --policy-name {policy}"),
+        format!("# 36 hours later: aws iam delete-user-policy {user} --policy-name {policy}"),
     ]
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Change, Undo};
 use crate::id::{Arn, PrincipalName, SessionName, UniqueId};
 use crate::policy;
-use crate::text::shell_word;
+use crate::text::option;
 
 /// Puts the inline deny for one session on its role. Other sessions of the role keep working.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +46,8 @@ impl Change for DenySession {
 
     fn undo(&self) -> Undo {
         Undo::by(format!(
-            "aws iam delete-role-policy --role-name {} --policy-name {}",
-            shell_word(self.role.as_str()),
+            "aws iam delete-role-policy {} --policy-name {}",
+            option("--role-name", self.role.as_str()),
             policy::deny_session_name(&self.session)
         ))
         .noting("sessions of a role live up to 12 hours: keep the deny that long after the source of the session is clean")

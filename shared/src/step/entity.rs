@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Undo;
 use crate::id::{Arn, Partition, PrincipalName};
-use crate::text::shell_word;
+use crate::text::option;
 
 /// An IAM user or an IAM role. Stored as `"user": NAME` or `"role": NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl Entity {
     /// `--user-name NAME` or `--role-name NAME`.
     pub(super) fn option(&self) -> String {
         let (Self::User(name) | Self::Role(name)) = self;
-        format!("--{}-name {}", self.kind(), shell_word(name.as_str()))
+        option(&format!("--{}-name", self.kind()), name.as_str())
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Entity, Undo};
 use crate::id::PrincipalName;
-use crate::text::shell_word;
+use crate::text::option;
 
 /// Adds a user to the deny group, which was made for this beforehand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct JoinDenyGroup {
 
 impl JoinDenyGroup {
     fn line(&self, verb: &str) -> String {
-        format!("aws iam {verb} --group-name {} --user-name {}", shell_word(&self.group), shell_word(self.user.as_str()))
+        format!("aws iam {verb} {} {}", option("--group-name", &self.group), option("--user-name", self.user.as_str()))
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Undo};
 use crate::id::PrincipalName;
-use crate::text::shell_word;
+use crate::text::option;
 use crate::timestamp::Timestamp;
 
 /// Removes the login profile. IAM cannot disable one and keeps no copy: the user gets a new password at release.
@@ -30,13 +30,13 @@ impl Change for RemoveLoginProfile {
     }
 
     fn command(&self) -> String {
-        format!("aws iam delete-login-profile --user-name {}", shell_word(self.user.as_str()))
+        format!("aws iam delete-login-profile {}", option("--user-name", self.user.as_str()))
     }
 
     fn undo(&self) -> Undo {
         Undo::by(format!(
-            "aws iam create-login-profile --user-name {} --password-reset-required --password \"${{NEW_PASSWORD:?}}\"",
-            shell_word(self.user.as_str())
+            "aws iam create-login-profile {} --password-reset-required --password \"${{NEW_PASSWORD:?}}\"",
+            option("--user-name", self.user.as_str())
         ))
         .noting("the old password cannot be restored; set NEW_PASSWORD first")
     }

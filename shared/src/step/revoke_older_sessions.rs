@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Change, Undo};
 use crate::id::PrincipalName;
 use crate::policy;
-use crate::text::shell_word;
+use crate::text::{option, shell_word};
 use crate::timestamp::Timestamp;
 
 /// Puts the inline revocation of older sessions on a role. Hits everyone who holds the role; new sessions work.
@@ -35,8 +35,8 @@ impl Change for RevokeOlderSessions {
 
     fn undo(&self) -> Undo {
         Undo::by(format!(
-            "aws iam delete-role-policy --role-name {} --policy-name {}",
-            shell_word(self.role.as_str()),
+            "aws iam delete-role-policy {} --policy-name {}",
+            option("--role-name", self.role.as_str()),
             policy::REVOKE_OLDER_SESSIONS
         ))
         .noting("sessions of a role live up to 12 hours: keep the revocation that long after the cut-off")
@@ -45,8 +45,8 @@ impl Change for RevokeOlderSessions {
 
 pub(super) fn put_role_policy(role: &PrincipalName, name: &str, document: &str) -> String {
     format!(
-        "aws iam put-role-policy --role-name {} --policy-name {name} --policy-document {}",
-        shell_word(role.as_str()),
+        "aws iam put-role-policy {} --policy-name {name} --policy-document {}",
+        option("--role-name", role.as_str()),
         shell_word(document)
     )
 }

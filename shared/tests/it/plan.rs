@@ -121,6 +121,26 @@ fn every_step_needs_something_and_shows_no_key_and_is_undone_by_a_line() {
     }
 }
 
+/// IAM names may begin with a dash.
+#[test]
+fn a_name_that_begins_with_a_dash_is_never_taken_for_an_option() {
+    let lines = |step: &Step| [step.undo().commands, vec![step.command()]].concat();
+    for step in every_step() {
+        let mut stored = serde_json::to_value(&step).expect("JSON");
+        for field in ["user", "role", "group"] {
+            if let Some(name) = stored.get_mut(field) {
+                *name = format!("-{}", name.as_str().expect("a name")).into();
+            }
+        }
+        let dashed: Step = serde_json::from_value(stored).expect("a step");
+        for (plain, dashed) in lines(&step).iter().zip(lines(&dashed)) {
+            assert_ne!(*plain, dashed);
+            let apart = dashed.replace("-name=-", "-name ");
+            assert_eq!(*plain, apart, "{dashed}");
+        }
+    }
+}
+
 #[test]
 fn every_step_is_stored_and_read_back_unchanged() {
     for step in every_step() {
