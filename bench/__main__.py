@@ -21,8 +21,11 @@ NOTES = (
     "Requests go over HTTPS to a local AWS in one Python process, whose own work is in every wall time, for all alike. "
     "The round trip is added to each request, not to opening a connection.",
     "CPU counts the function's process alone.",
+    "All services share one address here, so Tourniquet, with one HTTP client for all, shares connections between services, "
+    "which it cannot against AWS.",
     "The wait before reading back is left out of the times (VERIFY_AFTER_MS=0) and is in the cost.",
-    "The boto3 function has no handling of other targets, retries, crashes or tampering.",
+    "The boto3 function makes the same calls and the same connections in INIT; it leaves out other targets, full quotas, "
+    "new MFA devices, crashes and tampering.",
     "Both Python functions run on a minimal runtime and from byte code, which their packages do not hold.",
     "Cloud Custodian attaches AWSDenyAll and notifies, in mode guard-duty. It does not ask the detector, compare the "
     "unique id, keep the state before, or read back. It leaves the access keys Active (and denied): its action "
@@ -47,6 +50,7 @@ def main():
 
 
 def run(stage, binary, n):
+    load_before = os.getloadavg()
     mine = subjects.tourniquet(binary, stage)
     compared = [mine, subjects.boto3_function(stage), subjects.custodian(stage)]
     bags, waves = {}, {}
@@ -70,7 +74,7 @@ def run(stage, binary, n):
     }
     return {
         "date": datetime.date.today().isoformat(),
-        "machine": _machine(),
+        "machine": _machine(load_before),
         "versions": {**subjects.versions(), "python_of_the_lab": platform.python_version()},
         "settings": {"n": n, "round_trip_ms": _ROUND_TRIP_MS},
         "notes": [*NOTES, levers.MEMORY],
@@ -111,21 +115,23 @@ def _proof(tourniquet, boto3):
     }
 
 
-def _machine():
+def _machine(before):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "")
     return {
         "cpu": model or platform.machine(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release()}",
-        "load_at_the_end": os.getloadavg()[0],
+        "load_average": {"before": list(before), "after": list(os.getloadavg())},
     }
 
 
 def print_all(results):
     machine = results["machine"]
     print(f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; {results['versions']}")
-    print(f"Medians of {results['settings']['n']}, {_ROUND_TRIP_MS} ms round trip, one lab, HTTPS.\n")
+    load = machine["load_average"]
+    print(f"Medians of {results['settings']['n']}, {_ROUND_TRIP_MS} ms round trip, one lab, HTTPS.")
+    print(f"Load average of the last minute {load['before'][0]:.1f} before and {load['after'][0]:.1f} after.\n")
     print(report.comparison(results), end="\n\n")
     print(report.same_calls(results["same_calls"]), end="\n\n")
     print(report.levers(results["levers"]), end="\n\n")

@@ -48,6 +48,7 @@ class Environment:
         self.subject = subject
         self.output = []
         self._function = _Arn(f"arn:aws:lambda:{variables['AWS_REGION']}:000000000000:function:{subject.key}")
+        self._aws_port = int(variables["AWS_ENDPOINT_URL"].rpartition(":")[2])
         self._inbox = queue.Queue()
         self._asked = threading.Semaphore(0)
         self._current = None
@@ -118,6 +119,16 @@ class Environment:
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) / 1024
         raise Failed("the kernel does not say VmHWM")
+
+    def connections(self):
+        """How many connections to AWS it holds open."""
+        with open(f"/proc/{self.process.pid}/net/tcp", encoding="ascii") as table:
+            rows = [line.split() for line in table.readlines()[1:]]
+        # Remote address as hexadecimal address:port, and the socket's inode.
+        inodes = {row[9] for row in rows if int(row[2].rpartition(":")[2], 16) == self._aws_port}
+        folder = f"/proc/{self.process.pid}/fd"
+        held = [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]
+        return sum(link.startswith("socket:[") and link[8:-1] in inodes for link in held)
 
     def __enter__(self):
         return self

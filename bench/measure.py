@@ -17,8 +17,9 @@ def sample(stage, subject, **variables):
     warm_victim, warm_event = stage.accused_user()
     credentials = stage.session(subject.role_arn, subject.key)
     with Environment(subject, credentials, _variables(stage, variables)) as environment:
+        init_connections = environment.connections()
         first, first_ms, first_cpu_ms = environment.invoke(first_event)
-        peak_mb = environment.peak_mb()
+        peak_mb, connections = environment.peak_mb(), environment.connections()
         trips = lab.trips(access_key=credentials["AccessKeyId"])
         first_cut_ms = calls.cut_ms(trips, subject.cut, first.handed_over)
         warm, warm_ms, warm_cpu_ms = environment.invoke(warm_event)
@@ -37,6 +38,8 @@ def sample(stage, subject, **variables):
             "cold_cpu_ms": environment.init_cpu_ms + first_cpu_ms,
             "warm_cpu_ms": warm_cpu_ms,
             "peak_mb": peak_mb,
+            "init_connections": init_connections,
+            "connections": connections,
         }
 
 

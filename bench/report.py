@@ -10,6 +10,8 @@ MEASURES = (
     ("cold_cpu_ms", "CPU of init and first invocation, ms"),
     ("warm_cpu_ms", "CPU of a warm invocation, ms"),
     ("peak_mb", "peak memory, MB"),
+    ("init_connections", "connections held after the init"),
+    ("connections", "connections held after the first invocation"),
 )
 _MB = 1e6
 
@@ -21,7 +23,8 @@ def comparison(results):
     rows = [["", *(subjects[key]["name"] for key in keys), *(f"{subjects[key]['name']} x" for key in keys[1:])]]
     for name, label in MEASURES:
         values = [subjects[key]["median"][name] for key in keys]
-        rows.append([label, *map(number, values), *(number(value / values[0]) for value in values[1:])])
+        ratios = [number(value / values[0]) if values[0] else "" for value in values[1:]]
+        rows.append([label, *map(number, values), *ratios])
     values = [subjects[key]["median_plain_http"]["cold_cpu_ms"] for key in keys]
     ratios = [number(value / values[0]) for value in values[1:]]
     rows.append(["CPU of the two over plain HTTP, ms", *map(number, values), *ratios])

@@ -34,6 +34,9 @@ pub async fn warm_up(config: &SdkConfig) {
 
 async fn connect(config: &SdkConfig, endpoint: String) {
     let Some(http) = config.http_client() else { return };
+    // The clients' own timeouts: the HTTP client keeps connections apart by connect and read timeout, and those under
+    // others would never be used.
+    let timeouts = config.timeout_config().map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
     let operation = Operation::builder()
         .service_name("warm-up")
         .operation_name("Connect")
@@ -42,7 +45,7 @@ async fn connect(config: &SdkConfig, endpoint: String) {
         .http_client(http)
         .no_auth()
         .no_retry()
-        .timeout_config(TimeoutConfig::builder().operation_timeout(LONGEST).build())
+        .timeout_config(timeouts.operation_timeout(LONGEST).build())
         .serializer(|()| {
             let mut request = HttpRequest::empty();
             request.set_method("HEAD")?;
