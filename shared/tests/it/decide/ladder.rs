@@ -41,7 +41,7 @@ fn rungs(plan: &Plan) -> Vec<String> {
 )]
 #[case::in_the_group_before(
     ObservedUser { groups: vec!["tourniquetdenied".to_owned()], ..user() },
-    &["join_deny_group before", "attach_deny_all", "deny_by_boundary"]
+    &["attach_deny_all", "deny_by_boundary", "join_deny_group before"]
 )]
 #[case::a_policy_of_that_name_of_the_account_s_own(
     ObservedUser { attached_policies: vec![arn("arn:aws:iam::111122223333:policy/AWSDenyAll")], ..user() },
