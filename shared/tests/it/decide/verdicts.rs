@@ -318,7 +318,7 @@ fn an_account_that_cannot_be_entered_is_told_as_such() {
 fn the_ways_of_the_organization_into_an_account_are_never_touched() {
     for name in ["OrganizationAccountAccessRole", "AWSControlTowerExecution", "stacksets-exec-0123456789abcdef"] {
         let role = ObservedRole { arn: arn(&format!("arn:aws:iam::111122223333:role/{name}")), ..role() };
-        let decision = decided(&accused_role(), &observed_role(role));
+        let decision = decided(&accused_role(None, None), &observed_role(role));
         assert!(matches!(&decision.verdict, Verdict::Skip(reason) if reason.contains("organization")), "{name}: {decision:?}");
         assert!(decision.plan.is_empty());
     }
