@@ -80,7 +80,9 @@ def cost(costs, standing):
 
 
 def number(value):
-    """Three digits that say something."""
+    """Three digits that say something; counts as they are."""
+    if isinstance(value, int):
+        return f"{value:,}"
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
