@@ -129,8 +129,8 @@ def expected(column, call, target):
         # IAM refuses to speak of a key that is another account's or nobody's in the same words. An account that
         # does not let the responder in is for a person.
         return {"cannot_contain"}
-    if target.has_to_be_found and call.operation == "iam:ListAccessKeys" and call.stage == "detail":
-        # That the key is among the user's own is the proof of whom it belongs to.
+    if target.has_to_be_found and call.operation == "iam:ListAccessKeys" and (call.stage == "detail" or not refused):
+        # That the key is among the user's own is the proof of whom it belongs to; the next try begins with it too.
         return {"cannot_contain"} if refused else {"queue"}
     if call.stage in at_risk or call.stage == "principal again":
         # In the next try it is the first read of all that is refused.

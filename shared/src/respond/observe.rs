@@ -1,6 +1,6 @@
 //! Reading an identity: everything in one wave, so that the second can cut.
 
-use super::principal::{Seen, look, principal};
+use super::principal::{ACCESS_KEYS, Seen, look, principal};
 use super::{Function, cloudtrail, source};
 use crate::aws::{Access, Fault, FaultClass};
 use crate::case::OpenCase;
@@ -170,15 +170,12 @@ async fn open_case(store: &CaseStore, key: &str) -> Result<Option<(OpenCase, Eta
 /// A user named without its unique id: that the key is among its own is the proof, so the keys have to be read.
 ///
 /// # Errors
-/// Also when something could not be read that may be a moment later.
+/// Also when the keys could not be read and may be a moment later. Whatever else is unread keeps nobody from being
+/// contained.
 async fn proved(access: &Access, target: &Target) -> Result<Principal, Retry> {
     let Seen { principal, passing } = look(&access.iam, target).await?;
-    let shown = match (&principal, target) {
-        (Principal::User(user), Target::User(User { key: Some(key), .. })) => user.keys.iter().any(|known| known.id == *key),
-        _ => false,
-    };
-    if passing && !shown {
-        let message = principal.unread().join(", ");
+    let unproved = principal.unread().iter().find(|what| what.starts_with(ACCESS_KEYS));
+    if let Some(message) = unproved.filter(|_| passing).cloned() {
         let fault = Fault { code: "Unreadable".to_owned(), message, class: FaultClass::Retryable };
         return Err(Retry::before_any_change("reading", label(target), &fault));
     }

@@ -17,6 +17,9 @@ use crate::policy;
 use crate::text::printable;
 use crate::timestamp::Timestamp;
 
+/// What a user's access keys are called where they could not be read.
+pub(super) const ACCESS_KEYS: &str = "access keys";
+
 /// A principal as it was read.
 pub(super) struct Seen {
     pub(super) principal: Principal,
@@ -89,7 +92,7 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Seen, Fault> 
         Err(error) if crate::aws::is_no_such_entity(&error) => None,
         Err(error) => unread.note(OWN_DENY, &error.into()),
     };
-    let keys = unread.list("access keys", keys).into_iter().filter_map(|key| {
+    let keys = unread.list(ACCESS_KEYS, keys).into_iter().filter_map(|key| {
         Some(AccessKey {
             id: AccessKeyId::parse(key.access_key_id()?).ok()?,
             active: key.status() == Some(&StatusType::Active),
