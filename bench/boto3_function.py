@@ -31,7 +31,7 @@ DENY_ALL = json.dumps(
         "Statement": [{"Sid": "TourniquetDenyAll", "Effect": "Deny", "Action": "*", "Resource": "*"}],
     }
 )
-IAM_CONNECTIONS = 10
+IAM_CONNECTIONS = 11
 QUARANTINE = [f"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine{version}" for version in ("V4", "V3", "V2", "")]
 
 _CONFIG = Config(

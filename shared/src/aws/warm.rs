@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use crate::id::{Partition, Region};
 
 /// How many connections to IAM a first wave uses at once.
-const IAM_CONNECTIONS: usize = 10;
+const IAM_CONNECTIONS: usize = 11;
 
 /// INIT must end whatever a network does.
 const LONGEST: Duration = Duration::from_secs(2);

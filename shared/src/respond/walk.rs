@@ -293,7 +293,8 @@ impl Delivery<'_> {
         if let Some(told) = told_before(&case, &journal).filter(|_| only_to_settle) {
             return self.settle(case, remembered.etag(), told, &journal, &cuts).await;
         }
-        let may_be_repeated = !settled && journal.last_kind() == Some(EntryKind::Verified);
+        // Told after it was verified, perhaps; or by the try before the one that got no further than this.
+        let may_be_repeated = !settled && matches!(journal.last_kind(), Some(EntryKind::Verified | EntryKind::Resumed));
         let what = serde_json::json!({
             "attempt": case.attempts,
             "reasserted": case.reasserted,
