@@ -16,8 +16,8 @@ CLI := $(CARGO) run -q --locked -p tourniquet-cli --
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(LINT)/bin:$$PATH" sam
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check supply-chain fuzz unit integration bench lint-template replay explain verify-case lab \
-  deploy build tools lint-tools clean
+.PHONY: help demo test check supply-chain advisories fuzz unit integration bench lint-template replay explain \
+  verify-case lab deploy build tools lint-tools clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ check: supply-chain ## formatting, clippy, and the supply chain
 
 supply-chain: lint-tools ## no known advisory, no unused dependency, no legacy TLS stack; offline
 	@CARGO="$(CARGO)" $(LINT)/bin/python tests/supply_chain.py
+
+# The clone stays in .tools/advisory-db, where the check finds it. RUSTSEC_DB=folder: from a checkout you have already.
+advisories: lint-tools ## renew tests/advisories.toml from the RustSec database; needs a network
+	@$(LINT)/bin/python tests/supply_chain.py advisories
 
 # Bounded: FUZZ_SECONDS a target. Needs a nightly compiler; what is found stays in fuzz/artifacts.
 fuzz: $(FUZZ)/bin/cargo-fuzz ## look for input that breaks a parser: [FUZZ_SECONDS=60] [FUZZ_TARGET=event]
