@@ -76,9 +76,8 @@ pub(super) async fn observe(function: &Function, finding: &Finding, target: &Tar
 /// The target in the detector's words where these do not say who it is, and the event's do.
 fn unproved(source: &AtSource, claimed: &Target) -> Option<Target> {
     let AtSource::Confirmed(confirmed) = source else { return None };
-    let key = match claimed {
-        Target::User(User { key: Some(key), unique_id: Some(_), .. }) | Target::Root { key: Some(key) } => key,
-        _ => return None,
+    let (Target::User(User { key: Some(key), unique_id: Some(_), .. }) | Target::Root { key: Some(key) }) = claimed else {
+        return None;
     };
     let names_the_key = |named: &&Target| match named {
         Target::AccessKey { key: named } | Target::Elsewhere(Elsewhere { key: Some(named), .. }) => named == key,
