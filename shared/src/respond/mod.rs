@@ -7,6 +7,7 @@ mod journal;
 mod mfa;
 mod observe;
 mod principal;
+mod revisit;
 mod source;
 mod verify;
 mod walk;

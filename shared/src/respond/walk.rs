@@ -5,14 +5,12 @@ use serde::Deserialize as _;
 use super::conclude::Work;
 use super::journal::Journal;
 use super::observe::{Wave, observe};
-use super::principal::look;
-use super::verify::another_principal;
 use super::{Delivery, Handled, in_the_detectors_words};
-use crate::aws::{Access, Fault, FaultClass};
+use crate::aws::Access;
 use crate::case::store::{Etag, Written};
 use crate::case::{CaseId, Entry, EntryKind, Lease, Memory, OpenCase, State};
 use crate::containment::identity::{self, Principal};
-use crate::containment::{AtSource, CannotContain, Decision, Verdict};
+use crate::containment::{AtSource, Decision, Verdict};
 use crate::error::Retry;
 use crate::finding::{Finding, Target};
 use crate::outcome::Outcome;
@@ -20,9 +18,6 @@ use crate::plan::Plan;
 use crate::report::answer::TargetResult;
 use crate::text::sha256;
 use crate::timestamp::Timestamp;
-
-/// How often a containment that was undone is asserted again before it counts as contested for good.
-const MOST_REASSERTIONS: u32 = 3;
 
 /// A target that was observed and decided on.
 pub(super) struct Decided {
@@ -164,92 +159,9 @@ impl Delivery<'_> {
         }
     }
 
-    /// A contained target, accused again: the same finding, its copy, an update of it, or another one. It is
-    /// contained already, unless somebody undid it, or the finding asks for more than was done.
-    async fn revisit(&self, mut decided: Decided, case: OpenCase, etag: Etag, before: &Memory) -> Result<TargetResult, Retry> {
-        if matches!(
-            decided.decision().verdict,
-            Verdict::CannotContain(CannotContain::NoSuchPrincipal | CannotContain::UniqueIdMismatch)
-        ) {
-            // Deleted or re-created since: there is nothing left that this case could hold down.
-            return Box::pin(self.repeat(decided, case, etag)).await;
-        }
-        let is_new = !case.findings.contains(&decided.finding().id);
-        let mut missing = self.missing(&wanted(&decided, &case), &decided.principal);
-        if let Principal::Unreachable { reason } = &decided.principal {
-            let reason = format!("nobody can look whether it holds: its account cannot be entered any more ({reason})");
-            return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
-        }
-        let contained = case.outcome == Some(Outcome::Contained);
-        if !missing.is_empty() || (contained && !decided.principal.unread().is_empty()) {
-            // Read before the case was, it may be from before the cut: look again before anything is called undone.
-            let seen = look(&decided.access.iam, &decided.target).await?;
-            let blind = |message: String| {
-                let fault = Fault { code: "Unreadable".to_owned(), message, class: FaultClass::Retryable };
-                Retry::before_any_change("looking whether the containment holds", case.case.to_string(), &fault)
-            };
-            if let Some(changed) = another_principal(&decided.principal, &seen.principal) {
-                return Err(blind(changed));
-            }
-            decided.principal = seen.principal;
-            missing = self.missing(&wanted(&decided, &case), &decided.principal);
-            if contained && missing.is_empty() && !decided.principal.unread().is_empty() {
-                // Half-blind, nothing can be said to hold.
-                let unread = decided.principal.unread().join(", ");
-                if seen.passing {
-                    return Err(blind(unread));
-                }
-                let reason = format!("nobody can look whether it holds: {unread}");
-                return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
-            }
-        }
-        let unread = decided.principal.unread();
-        if missing.is_empty() {
-            // What failed or could not be read back at first, and holds after all, is contained: that is news.
-            let was_doubtful = matches!(case.outcome, Some(Outcome::Partial(_))) && unread.is_empty();
-            if was_doubtful && decided.contains() {
-                let case = OpenCase { attempts: self.attempts_at(&case), ..case };
-                return Box::pin(self.resume(decided, case, etag, &missing, before)).await;
-            }
-            return Box::pin(self.repeat(decided, case, etag)).await;
-        }
-        let undone = self.missing(&case.plan, &decided.principal).without(&case.failed);
-        if !decided.contains() {
-            if undone.is_empty() {
-                return Box::pin(self.repeat(decided, case, etag)).await;
-            }
-            // It no longer holds, and we may not act: that must not be called contained any longer.
-            let reason = format!(
-                "it no longer holds ({}), and was not asserted again: the decision on this finding is to {}",
-                names(&undone),
-                decided.decision().verdict.word()
-            );
-            return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
-        }
-        decided.keep_advice_of(before);
-        // Another finding is another incident: its containment is not the old one's next assertion.
-        let reasserted = if is_new { 0 } else { case.reasserted };
-        let attempts = self.attempts_at(&case);
-        let stood = matches!(case.outcome, Some(Outcome::Contained | Outcome::Contested(_)));
-        if undone.is_empty() || !stood {
-            let case = OpenCase { attempts, reasserted, ..case };
-            return Box::pin(self.resume(decided, case, etag, &missing, before)).await;
-        }
-        if !is_new && matches!(case.outcome, Some(Outcome::Contested(_))) {
-            // A person was called; updates of the same finding change nothing until somebody has been there.
-            return Box::pin(self.repeat(decided, case, etag)).await;
-        }
-        if reasserted >= MOST_REASSERTIONS {
-            let reason = format!("undone again after {reasserted} assertions: {}", names(&undone));
-            return Box::pin(self.settle_as(decided, case, etag, Outcome::Contested(reason))).await;
-        }
-        let case = OpenCase { attempts, reasserted: reasserted + 1, ..case };
-        Box::pin(self.resume(decided, case, etag, &missing, before)).await
-    }
-
     /// Takes a case up where a delivery left it, or where somebody undid it. The original state stays the one
     /// remembered first; the plan gains what is missing now.
-    async fn resume(
+    pub(super) async fn resume(
         &self,
         mut decided: Decided,
         case: OpenCase,
@@ -358,11 +270,6 @@ impl Delivery<'_> {
         identity::missing(plan, principal, self.function.responder.partition, Timestamp::now())
     }
 
-    /// Lambda counts its tries by the event; so does the case.
-    fn attempts_at(&self, case: &OpenCase) -> u32 {
-        if case.lease.holder == self.actor.request_id { case.attempts } else { 0 }
-    }
-
     pub(super) fn lease(&self) -> Lease {
         Lease { holder: self.actor.request_id.clone(), until: self.deadline }
     }
@@ -370,14 +277,14 @@ impl Delivery<'_> {
 
 impl Decided {
     /// Keeps the advice given when the case was decided: by now our own changes are part of what is observed.
-    fn keep_advice_of(&mut self, before: &Memory) {
+    pub(super) fn keep_advice_of(&mut self, before: &Memory) {
         self.memory.decision.next_steps.clone_from(&before.decision.next_steps);
     }
 }
 
 /// What the case wants for this finding. A revocation holds back only what was issued before it: another finding, or
 /// activity after it, is reason for a later one. So is a finding that names more of what a session is.
-fn wanted(decided: &Decided, case: &OpenCase) -> Plan {
+pub(super) fn wanted(decided: &Decided, case: &OpenCase) -> Plan {
     let is_new = !case.findings.contains(&decided.finding().id);
     let later = case.plan.revoked_before().is_none_or(|cutoff| decided.finding().last_seen > cutoff);
     if decided.contains() && (is_new || later) { case.plan.clone().merged(&decided.decision().plan) } else { case.plan.clone() }

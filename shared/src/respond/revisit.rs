@@ -1,0 +1,113 @@
+//! A contained target, accused again.
+
+use super::Delivery;
+use super::principal::look;
+use super::verify::another_principal;
+use super::walk::{Decided, names, wanted};
+use crate::aws::{Fault, FaultClass};
+use crate::case::store::Etag;
+use crate::case::{Memory, OpenCase};
+use crate::containment::identity::Principal;
+use crate::containment::{CannotContain, Verdict};
+use crate::error::Retry;
+use crate::outcome::Outcome;
+use crate::report::answer::TargetResult;
+
+/// How often a containment that was undone is asserted again before it counts as contested for good.
+const MOST_REASSERTIONS: u32 = 3;
+
+impl Delivery<'_> {
+    /// A contained target, accused again: the same finding, its copy, an update of it, or another one. It is
+    /// contained already, unless somebody undid it, or the finding asks for more than was done.
+    pub(super) async fn revisit(
+        &self,
+        mut decided: Decided,
+        case: OpenCase,
+        etag: Etag,
+        before: &Memory,
+    ) -> Result<TargetResult, Retry> {
+        if matches!(
+            decided.decision().verdict,
+            Verdict::CannotContain(CannotContain::NoSuchPrincipal | CannotContain::UniqueIdMismatch)
+        ) {
+            // Deleted or re-created since: there is nothing left that this case could hold down.
+            return Box::pin(self.repeat(decided, case, etag)).await;
+        }
+        let is_new = !case.findings.contains(&decided.finding().id);
+        let mut missing = self.missing(&wanted(&decided, &case), &decided.principal);
+        if let Principal::Unreachable { reason } = &decided.principal {
+            let reason = format!("nobody can look whether it holds: its account cannot be entered any more ({reason})");
+            return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
+        }
+        let contained = case.outcome == Some(Outcome::Contained);
+        if !missing.is_empty() || (contained && !decided.principal.unread().is_empty()) {
+            // Read before the case was, it may be from before the cut: look again before anything is called undone.
+            let seen = look(&decided.access.iam, &decided.target).await?;
+            let blind = |message: String| {
+                let fault = Fault { code: "Unreadable".to_owned(), message, class: FaultClass::Retryable };
+                Retry::before_any_change("looking whether the containment holds", case.case.to_string(), &fault)
+            };
+            if let Some(changed) = another_principal(&decided.principal, &seen.principal) {
+                return Err(blind(changed));
+            }
+            decided.principal = seen.principal;
+            missing = self.missing(&wanted(&decided, &case), &decided.principal);
+            if contained && missing.is_empty() && !decided.principal.unread().is_empty() {
+                // Half-blind, nothing can be said to hold.
+                let unread = decided.principal.unread().join(", ");
+                if seen.passing {
+                    return Err(blind(unread));
+                }
+                let reason = format!("nobody can look whether it holds: {unread}");
+                return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
+            }
+        }
+        let unread = decided.principal.unread();
+        if missing.is_empty() {
+            // What failed or could not be read back at first, and holds after all, is contained: that is news.
+            let was_doubtful = matches!(case.outcome, Some(Outcome::Partial(_))) && unread.is_empty();
+            if was_doubtful && decided.contains() {
+                let case = OpenCase { attempts: self.attempts_at(&case), ..case };
+                return Box::pin(self.resume(decided, case, etag, &missing, before)).await;
+            }
+            return Box::pin(self.repeat(decided, case, etag)).await;
+        }
+        let undone = self.missing(&case.plan, &decided.principal).without(&case.failed);
+        if !decided.contains() {
+            if undone.is_empty() {
+                return Box::pin(self.repeat(decided, case, etag)).await;
+            }
+            // It no longer holds, and we may not act: that must not be called contained any longer.
+            let reason = format!(
+                "it no longer holds ({}), and was not asserted again: the decision on this finding is to {}",
+                names(&undone),
+                decided.decision().verdict.word()
+            );
+            return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
+        }
+        decided.keep_advice_of(before);
+        // Another finding is another incident: its containment is not the old one's next assertion.
+        let reasserted = if is_new { 0 } else { case.reasserted };
+        let attempts = self.attempts_at(&case);
+        let stood = matches!(case.outcome, Some(Outcome::Contained | Outcome::Contested(_)));
+        if undone.is_empty() || !stood {
+            let case = OpenCase { attempts, reasserted, ..case };
+            return Box::pin(self.resume(decided, case, etag, &missing, before)).await;
+        }
+        if !is_new && matches!(case.outcome, Some(Outcome::Contested(_))) {
+            // A person was called; updates of the same finding change nothing until somebody has been there.
+            return Box::pin(self.repeat(decided, case, etag)).await;
+        }
+        if reasserted >= MOST_REASSERTIONS {
+            let reason = format!("undone again after {reasserted} assertions: {}", names(&undone));
+            return Box::pin(self.settle_as(decided, case, etag, Outcome::Contested(reason))).await;
+        }
+        let case = OpenCase { attempts, reasserted: reasserted + 1, ..case };
+        Box::pin(self.resume(decided, case, etag, &missing, before)).await
+    }
+
+    /// Lambda counts its tries by the event; so does the case.
+    fn attempts_at(&self, case: &OpenCase) -> u32 {
+        if case.lease.holder == self.actor.request_id { case.attempts } else { 0 }
+    }
+}
