@@ -164,7 +164,8 @@ def test_hostile_text_is_told_and_never_carried_out(scene, tmp_path, kind, field
         written = {c["resource"] for c in delivery.calls(service="iam") if not c["action"].startswith(("Get", "List"))}
         assert written == ({victim.arn} if outcome == "contained" else set()), text[:99]
         delivery.case.check_chain()
-        nothing_is_interpreted(delivery, victim, tmp_path)
+        lines = nothing_is_interpreted(delivery, victim, tmp_path)
+        assert (lines > 0) == (outcome == "contained"), text[:99]
         cases.add(result["case"])
     assert len(cases) == len(HOSTILE)
     only_cases_were_written(objects(scene) - before, cases)
@@ -191,7 +192,11 @@ def accused_with(scene, kind, fields, text):
 
 
 def nothing_is_interpreted(delivery, victim, folder):
-    """A person's terminal shows the message as it is, and a shell makes of its lines only `aws`, about the accused."""
+    """A person's terminal shows the message as it is, and a shell makes of its lines only `aws`, about the accused.
+
+    Returns how many such lines there are.
+    """
+    lines = 0
     message = delivery.message
     assert is_printable(message["subject"]) and message["subject"].isascii()
     assert all(is_printable(line) for line in message["message"].split("\n"))
@@ -199,9 +204,11 @@ def nothing_is_interpreted(delivery, victim, folder):
     for line in message["message"].split("\n"):
         line = line.strip().removeprefix("# 36 hours later: ").removeprefix("# ")
         if line.startswith("aws "):
+            lines += 1
             for words in undo.typed(line, folder):
                 assert words[0] == "iam" and victim.name in words, line
     assert list(folder.iterdir()) == []
+    return lines
 
 
 def only_cases_were_written(keys, cases):
