@@ -127,9 +127,24 @@ deploy: lint-tools ## build and deploy to AWS, then upload the guardrails: [ARCH
 	  fi; \
 	fi
 	@if [ -s samconfig.toml ]; then guided=; else : > samconfig.toml; guided='--guided --stack-name $(STACK)'; fi; \
+	saved=$$($(LINT)/bin/python -c "$$SAVED_PARAMETERS" samconfig.toml) || exit 1; \
 	$(SAM) deploy --config-file "$(CURDIR)/samconfig.toml" --template-file .aws-sam/build/template.yaml $$guided \
-	  --capabilities CAPABILITY_IAM --resolve-s3 --parameter-overrides Architecture=$(ARCH)
+	  --capabilities CAPABILITY_IAM --resolve-s3 --parameter-overrides "$$saved Architecture=$(ARCH)"
 	@$(LINT)/bin/python -c "$$UPLOAD_GUARDRAILS" samconfig.toml $(STACK) infra/guardrails.toml
+
+# Parameters given to SAM replace the saved ones, all of them: so the saved ones are given, too. The last of two counts.
+define SAVED_PARAMETERS
+import sys
+import tomlkit
+with open(sys.argv[1], encoding="utf-8") as file:
+    saved = tomlkit.load(file).get("default", {})
+settings = {**saved.get("global", {}).get("parameters", {}), **saved.get("deploy", {}).get("parameters", {})}
+parameters = settings.get("parameter_overrides", "")
+if isinstance(parameters, dict):
+    parameters = [f'{name}="{value}"' for name, value in parameters.items()]
+print(parameters if isinstance(parameters, str) else " ".join(parameters))
+endef
+export SAVED_PARAMETERS
 
 define UPLOAD_GUARDRAILS
 import sys

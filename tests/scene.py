@@ -96,8 +96,8 @@ class Scene:
         return self.start(event, function, forged).wait()
 
     def start(self, event, function=FUNCTION, forged=False, request_id=None):
-        """The same without waiting. A forged finding is one that its detector has never heard of."""
-        if event["source"] == "aws.guardduty" and not forged:
+        """The same without waiting. A forged finding is one that its detector has never heard of; so are bytes."""
+        if not forged and not isinstance(event, bytes) and event["source"] == "aws.guardduty":
             self.lab.seed_finding(event["detail"])
         delivery = self._begin()
         delivery.request_id = self.lab.invoke_async(function, event, request_id)

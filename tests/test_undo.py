@@ -61,6 +61,16 @@ def test_contained_user_gets_everything_back_but_what_leaked(scene):
     assert any(line.startswith("# 36 hours later") for line in lines)
 
 
+def test_lines_about_a_name_that_begins_with_a_dash(scene):
+    """Such names are valid, and to the command line they look like options."""
+    user = seed.user(scene.lab, seed.unique("-no-sign-request"), everything=True)
+    delivery = scene.fire(scene.accuse(user))
+    assert delivery.result["outcome"] == "contained"
+    undone(scene, delivery)
+    assert statuses(scene.lab, user)["service"] == {"Active"}
+    comes_back(scene, user)
+
+
 def test_contained_session_works_again_once_its_deny_is_gone(scene):
     role = seed.role(scene.lab, trust=policies.trust(account=scene.lab.account))
     stolen = scene.lab.mint_session(role.arn, "m.rossi@example.com")

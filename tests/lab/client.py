@@ -179,8 +179,8 @@ class Lab:
     # --- admin endpoints ----------------------------------------------------------------------------
 
     def request(self, method, path, body=None, headers=None):
-        """One plain HTTP request to the lab; (status, headers, parsed body)."""
-        data = None if body is None else json.dumps(body).encode()
+        """One plain HTTP request to the lab; (status, headers, parsed body). A body of bytes is sent as it is."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self.endpoint + path, data, headers or {}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
@@ -234,9 +234,15 @@ class Lab:
         return body, headers.get("X-Amz-Function-Error")
 
     def invoke_async(self, name, payload, request_id=None):
-        """Hand an event to a function; its request id. Given one, as Lambda's own duplicate of an event has it."""
+        """Hand an event to a function; its request id. Given one, as Lambda's own duplicate of an event has it.
+
+        Bytes reach the function as they are, whatever they hold. Only the lab does that: Lambda itself refuses a body
+        that is no JSON, so this shows what the function does where nobody looked before it.
+        """
         path = f"/2015-03-31/functions/{name}/invocations"
         headers = {"X-Amz-Invocation-Type": "Event", **({"X-Lab-Request-Id": request_id} if request_id else {})}
+        if isinstance(payload, bytes):
+            headers["X-Lab-Raw-Event"] = "true"
         status, headers, body = self.request("POST", path, payload, headers)
         if status != 202:
             raise LabRefused(status, body)

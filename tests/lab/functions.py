@@ -171,6 +171,7 @@ class FunctionHost:
 
     def _send_to_destination(self, function, invocation, attempts):
         """Lambda delivers failures with the function role's own permissions."""
+        payload = invocation.payload
         body = json.dumps(
             {
                 "version": "1.0",
@@ -181,7 +182,7 @@ class FunctionHost:
                     "condition": "RetriesExhausted",
                     "approximateInvokeCount": attempts,
                 },
-                "requestPayload": invocation.payload,
+                "requestPayload": payload.decode("utf-8", "replace") if isinstance(payload, bytes) else payload,
                 "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
                 "responsePayload": invocation.error,
             }

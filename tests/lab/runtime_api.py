@@ -48,4 +48,5 @@ class RuntimeApi:
             ("Lambda-Runtime-Invoked-Function-Arn", invocation.function.arn),
             ("Lambda-Runtime-Trace-Id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0"),
         ]
-        return Response(200, headers, json.dumps(invocation.payload).encode())
+        payload = invocation.payload
+        return Response(200, headers, payload if isinstance(payload, bytes) else json.dumps(payload).encode())

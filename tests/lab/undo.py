@@ -17,14 +17,18 @@ _SHELL = r"""aws() { printf '%s\0' "$@"; printf '\1\0'; }
 def run(lab, lines):
     """Carry the lines out, one after the other."""
     for line in lines:
-        # A new password is the responder's to choose.
-        environment = {**os.environ, "NEW_PASSWORD": secrets.token_hex(24)}
-        shell = subprocess.run(
-            ["bash", "-c", _SHELL + line], capture_output=True, check=True, text=True, env=environment
-        )
-        for command in filter(None, shell.stdout.split("\1\0")):
-            service, operation, *options = command.rstrip("\0").split("\0")
+        for service, operation, *options in typed(line):
             _call(lab.client(service), operation, _options(options))
+
+
+def typed(line, folder=None):
+    """The words of every `aws` that a shell makes of the line, typed in some folder."""
+    # A new password is the responder's to choose.
+    environment = {**os.environ, "NEW_PASSWORD": secrets.token_hex(24)}
+    shell = subprocess.run(
+        ["bash", "-c", _SHELL + line], capture_output=True, check=True, text=True, env=environment, cwd=folder
+    )
+    return [command.rstrip("\0").split("\0") for command in shell.stdout.split("\1\0") if command]
 
 
 def _call(client, operation, options):
