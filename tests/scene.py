@@ -91,6 +91,14 @@ class Scene:
         delivery.event_id = (self.lab.deliver_event if whole else self.lab.put_event)(event)
         return delivery.wait()
 
+    def brought_by(self, cause):
+        """The delivery that something else brings about, such as an import into Security Hub."""
+        delivery = self._begin()
+        cause()
+        first = self.lab.wait_for(lambda: self.lab.invocations(delivery.invocations_before), 30)[0]
+        delivery.request_id = first["request_id"]
+        return delivery.wait()
+
     def invoke(self, event, function=FUNCTION, forged=False):
         """Hand an event to the function asynchronously, past the rules, as EventBridge would."""
         return self.start(event, function, forged).wait()
