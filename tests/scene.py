@@ -51,6 +51,10 @@ class Scene:
         """
         return self._fresh(stage.replaced(stage.load(name), words or {}), finding)
 
+    def recast(self, text):
+        """The event of this text, under a finding id of its own."""
+        return self._fresh(text, None)
+
     def accuse(self, user, event="leaked-access-key", named="svc-build", key=None, finding=None):
         """An event about an IAM user, with the user's own account, name, unique id and key in it."""
         return self._received(user, self._fresh(stage.about_user(stage.load(event), user, named, key), finding))
