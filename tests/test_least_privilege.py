@@ -153,7 +153,7 @@ def test_actions_are_named_one_by_one(scene):
 
 def test_only_what_takes_no_resource_is_granted_on_everything(scene):
     on_everything = {s["Sid"] for s in statements(scene) if s["Effect"] == "Allow" and "*" in listed(s["Resource"])}
-    assert on_everything == {"ReadAndNoteImportedFinding", "LookUpWhatItDid"}
+    assert on_everything == {"ReadFindingAtSource", "ReadAndNoteImportedFinding", "LookUpWhatItDid"}
 
 
 def test_nothing_that_creates_or_deletes_an_identity_is_granted(scene):

@@ -123,6 +123,7 @@ GRANTED = {
     "iam:GetUser", "iam:ListAccessKeys", "iam:GetLoginProfile", "iam:ListServiceSpecificCredentials",
     "iam:ListSSHPublicKeys", "iam:ListSigningCertificates", "iam:GetUserPolicy", "iam:ListAttachedUserPolicies",
     "iam:ListMFADevices", "iam:GetAccessKeyLastUsed", "iam:ListGroupsForUser", "iam:GetRole", "iam:GetRolePolicy",
+    "iam:GetGroupPolicy",
     "iam:ListInstanceProfilesForRole", "iam:ListAttachedRolePolicies", "cloudtrail:LookupEvents", "sts:AssumeRole",
     "iam:PutUserPolicy", "iam:UpdateAccessKey", "iam:DeleteLoginProfile", "iam:UpdateServiceSpecificCredential",
     "iam:UpdateSSHPublicKey", "iam:UpdateSigningCertificate", "iam:AttachUserPolicy", "iam:PutRolePolicy",
