@@ -1,5 +1,7 @@
 //! Reading an identity: everything in one wave, so that the second can cut.
 
+use tracing::warn;
+
 use super::principal::{ACCESS_KEYS, Seen, look, principal};
 use super::{Function, cloudtrail, source};
 use crate::aws::{Access, Fault, FaultClass};
@@ -187,7 +189,11 @@ async fn who_is_behind(access: &Access, finding: &Finding, target: &Target) -> R
         Target::AccessKey { key } => owner_of(&access.iam, key).await,
         // CloudTrail is off limits, or its two requests a second are used up: then a person has to look there.
         Target::Elsewhere(Elsewhere { key: Some(key), .. }) => {
-            Ok(cloudtrail::issuer(access, finding, key).await.unwrap_or_default())
+            let issuer = cloudtrail::issuer(access, finding, key).await;
+            Ok(issuer.unwrap_or_else(|fault| {
+                warn!(%fault, session = %key, "CloudTrail could not be asked who issued a session");
+                None
+            }))
         }
         _ => Ok(None),
     }
