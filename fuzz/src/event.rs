@@ -91,6 +91,7 @@ fn check_target(target: &Target) {
         Target::AccessKey { key } => assert!(key.is_long_term()),
         Target::Root { .. } => {}
         Target::Elsewhere(elsewhere) => assert!(is_printable(&elsewhere.label) && elsewhere.label.chars().count() <= 80),
+        Target::Instance(_) => {}
         Target::Resource { resource_type } => assert!(is_printable(resource_type) && resource_type.chars().count() <= 40),
     }
 }

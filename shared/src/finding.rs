@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccessKeyId, AccountId, Arn, FindingId, InstanceId, Partition, PrincipalName, Region, SessionName, UniqueId};
+use crate::id::{
+    AccessKeyId, AccountId, Arn, CaseId, FindingId, InstanceId, Partition, PrincipalName, Region, SessionName, UniqueId,
+};
+use crate::text::sha256;
 use crate::timestamp::Timestamp;
 
 /// One finding of one detector, normalised.
@@ -65,6 +68,17 @@ impl Finding {
             }
             _ => None,
         }
+    }
+}
+
+impl CaseId {
+    /// The id of the case that `finding` opens for the target filed under `target_key`: the date of the first sighting
+    /// and 8 hex digits of SHA-256(target key ‖ finding id). Deterministic, so a retry computes the same one (DESIGN
+    /// §5.2).
+    #[must_use]
+    pub fn of(finding: &Finding, target_key: &str) -> Self {
+        let digest = sha256(format!("{target_key}{}", finding.id).as_bytes());
+        Self::of_day(&finding.first_seen.to_day(), &digest)
     }
 }
 
@@ -139,7 +153,9 @@ pub enum Target {
     },
     /// A principal that no change to an IAM user or role in this account can contain.
     Elsewhere(Elsewhere),
-    /// Something other than an identity: containing it is another function's work.
+    /// An EC2 instance.
+    Instance(Instance),
+    /// Something that no function here contains yet.
     Resource {
         /// The detector's resource type.
         resource_type: String,
@@ -171,6 +187,16 @@ pub struct RoleSession {
     pub instance: Option<InstanceId>,
     /// The key the finding names.
     pub key: Option<AccessKeyId>,
+}
+
+/// An EC2 instance, as accused. Its id is never used again for another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// The instance profile the finding says it has: a claim that saves a call where it is still true (CONTAINMENT B13).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub profile: Option<Arn>,
 }
 
 /// Principals that are real but out of reach of an IAM write in this account.
@@ -221,6 +247,7 @@ impl Target {
             Self::AccessKey { .. } => TargetKind::AccessKey,
             Self::Root { .. } => TargetKind::Root,
             Self::Elsewhere(_) => TargetKind::Elsewhere,
+            Self::Instance(_) => TargetKind::Instance,
             Self::Resource { .. } => TargetKind::Resource,
         }
     }
@@ -228,7 +255,13 @@ impl Target {
     /// Whether `contain-identity` is the function for it.
     #[must_use]
     pub fn is_identity(&self) -> bool {
-        self.kind() != TargetKind::Resource
+        !matches!(self.kind(), TargetKind::Instance | TargetKind::Resource)
+    }
+
+    /// Whether `contain-instance` is the function for it.
+    #[must_use]
+    pub fn is_instance(&self) -> bool {
+        self.kind() == TargetKind::Instance
     }
 }
 
@@ -246,13 +279,16 @@ pub enum TargetKind {
     Root,
     /// [`Target::Elsewhere`]
     Elsewhere,
+    /// [`Target::Instance`]
+    Instance,
     /// [`Target::Resource`]
     Resource,
 }
 
 impl TargetKind {
     /// Every kind, in the order of [`Target`].
-    pub const ALL: [Self; 6] = [Self::User, Self::RoleSession, Self::AccessKey, Self::Root, Self::Elsewhere, Self::Resource];
+    pub const ALL: [Self; 7] =
+        [Self::User, Self::RoleSession, Self::AccessKey, Self::Root, Self::Elsewhere, Self::Instance, Self::Resource];
 
     /// The kind, as written in keys, rules and reports.
     #[must_use]
@@ -263,6 +299,7 @@ impl TargetKind {
             Self::AccessKey => "access_key",
             Self::Root => "root",
             Self::Elsewhere => "elsewhere",
+            Self::Instance => "instance",
             Self::Resource => "resource",
         }
     }

@@ -19,6 +19,13 @@ fn is_name_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || "_+=,.@-".contains(character)
 }
 
+/// Whether `value` is an id of EC2 such as `eni-0123456789abcdef0`, in the short or the long form.
+fn is_ec2_id(value: &str, prefix: &str) -> bool {
+    value.strip_prefix(prefix).is_some_and(|hex| {
+        (hex.len() == 8 || hex.len() == 17) && hex.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
+    })
+}
+
 /// Declares a newtype over `String` that can only be made from text passing `$check`.
 macro_rules! checked_id {
     ($(#[$meta:meta])* $name:ident, $expected:literal, $check:expr) => {
@@ -121,9 +128,37 @@ checked_id!(
 checked_id!(
     /// An EC2 instance id, in the short or the long form.
     InstanceId, "an instance id",
-    |value| value.strip_prefix("i-").is_some_and(|hex| {
-        (hex.len() == 8 || hex.len() == 17) && hex.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
-    })
+    |value| is_ec2_id(value, "i-")
+);
+checked_id!(
+    /// A network interface id.
+    InterfaceId, "a network interface id",
+    |value| is_ec2_id(value, "eni-")
+);
+checked_id!(
+    /// A security group id.
+    GroupId, "a security group id",
+    |value| is_ec2_id(value, "sg-")
+);
+checked_id!(
+    /// A VPC id.
+    VpcId, "a VPC id",
+    |value| is_ec2_id(value, "vpc-")
+);
+checked_id!(
+    /// An EBS volume id.
+    VolumeId, "a volume id",
+    |value| is_ec2_id(value, "vol-")
+);
+checked_id!(
+    /// An EBS snapshot id.
+    SnapshotId, "a snapshot id",
+    |value| is_ec2_id(value, "snap-")
+);
+checked_id!(
+    /// A case id: `IR-<UTC date of the finding's first sighting>-<8 hex digits>` (DESIGN §5.2).
+    CaseId, "a case id (IR-20261121-3f9a1c2e)",
+    is_case_id
 );
 checked_id!(
     /// The canonical id of a finding: the GuardDuty finding ARN, the ASFF `Id` or the OCSF `finding_info.uid`
@@ -131,7 +166,28 @@ checked_id!(
     FindingId, "a finding id",
     |value| (1..=512).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
 );
-printable_id!(AccountId, Region, PrincipalName, SessionName, UniqueId, InstanceId, FindingId);
+printable_id!(AccountId, Region, PrincipalName, SessionName, UniqueId, InstanceId, FindingId, CaseId);
+printable_id!(InterfaceId, GroupId, VpcId, VolumeId, SnapshotId);
+
+fn is_case_id(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let parsed = (parts.next(), parts.next(), parts.next(), parts.next());
+    let all = |part: &str, length: usize, fits: fn(u8) -> bool| part.len() == length && part.bytes().all(fits);
+    match parsed {
+        (Some("IR"), Some(day), Some(hash), None) => {
+            all(day, 8, |byte| byte.is_ascii_digit())
+                && all(hash, 8, |byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
+        }
+        _ => false,
+    }
+}
+
+impl CaseId {
+    /// The id of a case of this day (`20261121`) and digest (lower-case hexadecimal, 8 digits or more).
+    pub(crate) fn of_day(day: &str, digest: &str) -> Self {
+        Self(format!("IR-{day}-{}", &digest[..8]))
+    }
+}
 
 impl AccessKeyId {
     /// Whether this is a long-term key of a user (or of root), as against temporary credentials.
@@ -291,6 +347,17 @@ impl Arn {
         Self { text, partition, starts }
     }
 
+    /// The ARN of an EC2 instance.
+    #[must_use]
+    pub fn instance(partition: Partition, region: &Region, account: &AccountId, instance: &InstanceId) -> Self {
+        let text = format!("arn:{partition}:ec2:{region}:{account}:instance/{instance}");
+        let service = "arn:".len() + partition.as_str().len() + 1;
+        let region_at = service + "ec2:".len();
+        let account_at = region_at + region.as_str().len() + 1;
+        let starts = [4, service, region_at, account_at, account_at + account.as_str().len() + 1];
+        Self { text, partition, starts }
+    }
+
     /// The whole ARN.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -384,6 +451,25 @@ mod tests {
     }
 
     #[test]
+    fn a_built_instance_arn_equals_the_parsed_one() {
+        let account = AccountId::parse("111122223333").expect("an account");
+        let instance = InstanceId::parse("i-0123456789abcdef0").expect("an instance");
+        for region in ["eu-west-1", "cn-northwest-1", "us-gov-east-1"] {
+            let region = Region::parse(region).expect("a Region");
+            let built = Arn::instance(Partition::of_region(&region), &region, &account, &instance);
+            assert_eq!(built, Arn::parse(built.as_str()).expect("an ARN"));
+        }
+    }
+
+    #[test]
+    fn only_the_form_of_a_case_id_is_one() {
+        assert!(CaseId::parse("IR-20261121-3f9a1c2e").is_ok());
+        for text in ["IR-20261121-3F9A1C2E", "IR-2026112-3f9a1c2e", "IR-20261121-3f9a1c2e-", "IR-20261121", "../../x", ""] {
+            assert!(CaseId::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn text_of_the_wrong_form_is_refused() {
         assert!(AccountId::parse("11112222333").is_err());
         assert!(AccountId::parse("11112222333a").is_err());
@@ -397,6 +483,10 @@ mod tests {
         assert!(AccessKeyId::parse("GeneratedFindingAccessKeyId").is_err());
         assert!(InstanceId::parse("i-99999999").is_ok());
         assert!(InstanceId::parse("i-9999999").is_err());
+        assert!(InterfaceId::parse("eni-0123456789abcdef0").is_ok());
+        assert!(InterfaceId::parse("eni-0123456789ABCDEF0").is_err());
+        assert!(GroupId::parse("sg-0123").is_err());
+        assert!(VpcId::parse("subnet-0123456789abcdef0").is_err());
         assert!(FindingId::parse("a finding").is_err());
         assert!(Arn::parse("arn:aws:iam::111122223333").is_err());
         assert!(Arn::parse("arn:aws:iam::111122223333:").is_err());

@@ -3,7 +3,7 @@
 //! A finding walks one way: parse, observe, decide, remember, act, verify, report. The modules below are that walk,
 //! in dependency order from the driver down to the identifiers; nothing knows what stands above it.
 
-#[cfg(feature = "identity")]
+#[cfg(feature = "respond")]
 pub mod respond;
 
 #[cfg(feature = "aws")]

@@ -10,6 +10,8 @@ use aws_smithy_http_client::tls;
 use tokio::sync::Mutex;
 
 use super::{CallLog, Fault, FaultClass, JsonService};
+#[cfg(any(feature = "instance", feature = "seal"))]
+use crate::id::Region;
 use crate::id::{AccountId, Arn};
 use crate::timestamp::Timestamp;
 
@@ -38,6 +40,10 @@ pub struct Access {
     pub guardduty: JsonService,
     /// CloudTrail.
     pub cloudtrail: JsonService,
+    #[cfg(any(feature = "instance", feature = "seal"))]
+    config: SdkConfig,
+    #[cfg(any(feature = "instance", feature = "seal"))]
+    pub(super) calls: CallLog,
 }
 
 /// The member accounts that may be entered, each through its own role. An account that is not here is never entered,
@@ -97,7 +103,17 @@ impl Access {
             iam: aws_sdk_iam::Client::from_conf(iam),
             guardduty: JsonService::new("guardduty", config, calls),
             cloudtrail: JsonService::new("cloudtrail", config, calls),
+            #[cfg(any(feature = "instance", feature = "seal"))]
+            config: config.clone(),
+            #[cfg(any(feature = "instance", feature = "seal"))]
+            calls: calls.clone(),
         }
+    }
+
+    /// Its settings, for a service asked in `region`.
+    #[cfg(any(feature = "instance", feature = "seal"))]
+    pub(super) fn config_in(&self, region: &Region) -> SdkConfig {
+        self.config.to_builder().region(aws_config::Region::new(region.as_str().to_owned())).build()
     }
 }
 

@@ -42,13 +42,16 @@ pub fn is_no_such_entity<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespon
 }
 
 /// Codes a retry can mend, beyond any 5xx (CONTAINMENT A19).
-const RETRYABLE_CODES: [&str; 11] = [
+const RETRYABLE_CODES: [&str; 14] = [
     "ConcurrentModification",
     "ConditionalRequestConflict",
     "EntityTemporarilyUnmodifiable",
     "OperationAborted",
     "RequestLimitExceeded",
+    "RequestThrottledException",
     "RequestTimeout",
+    "ResourceContention",
+    "ScalingActivityInProgress",
     "ServiceFailure",
     "SlowDown",
     "Throttling",

@@ -38,6 +38,10 @@ pub enum EntryKind {
     Resumed,
     /// Steps were carried out; what became of each.
     Acted,
+    /// Evidence was collected; each piece with its hash.
+    Collected,
+    /// A snapshot was sealed: hashed, locked, copied, or found to have failed.
+    Sealed,
     /// The containment was read back.
     Verified,
     /// The people were told.

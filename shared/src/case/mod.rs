@@ -6,10 +6,16 @@
 
 mod chain;
 mod entry;
+#[cfg(feature = "s3")]
+mod journal;
 mod open_case;
 #[cfg(feature = "s3")]
 pub mod store;
 
 pub use chain::{Broken, ChainReport, event_key, verify_chain};
 pub use entry::{Actor, Entry, EntryKind};
-pub use open_case::{CaseId, Lease, Memory, OpenCase, State};
+#[cfg(feature = "s3")]
+pub use journal::Journal;
+pub use open_case::{Lease, Memory, OpenCase, State};
+
+pub use crate::id::CaseId;

@@ -12,6 +12,9 @@ use crate::plan::Plan;
 /// The guardrails' key in the case bucket.
 pub const GUARDRAILS_KEY: &str = "guardrails.toml";
 
+/// The code of an entry whose place another writer has taken.
+pub(super) const ENTRY_TAKEN: &str = "EntryTaken";
+
 /// The case bucket.
 #[derive(Debug, Clone)]
 pub struct CaseStore {
@@ -164,7 +167,7 @@ impl CaseStore {
             Written::Lost => match self.get(key).await? {
                 Some((stored, _)) if stored == bytes => Ok(()),
                 _ => Err(Fault {
-                    code: "EntryTaken".to_owned(),
+                    code: ENTRY_TAKEN.to_owned(),
                     message: format!("another delivery wrote {key}"),
                     class: FaultClass::Retryable,
                 }),

@@ -88,8 +88,10 @@ pub enum IgnoredReason {
     OurOwnUpdate,
     /// A configuration check, which accuses nobody.
     PostureFinding,
-    /// None of its targets is this function's to contain.
+    /// None of its targets is an identity.
     NotAnIdentity,
+    /// None of its targets is an instance.
+    NotAnInstance,
     /// The product that imported it is not on the guardrails' list (CONTAINMENT H1).
     ProductNotListed,
     /// Its detector has no such finding.
@@ -114,6 +116,7 @@ impl IgnoredReason {
             Self::OurOwnUpdate => "our_own_update",
             Self::PostureFinding => "posture_finding",
             Self::NotAnIdentity => "not_an_identity",
+            Self::NotAnInstance => "not_an_instance",
             Self::ProductNotListed => "product_not_listed",
             Self::NotAtSource => "not_at_source",
         }

@@ -253,7 +253,7 @@ fn key(target: &Target) -> Option<&AccessKeyId> {
         Target::RoleSession(session) => session.key.as_ref(),
         Target::AccessKey { key } => Some(key),
         Target::Root { key } => key.as_ref(),
-        Target::Elsewhere(_) | Target::Resource { .. } => None,
+        Target::Elsewhere(_) | Target::Instance(_) | Target::Resource { .. } => None,
     }
 }
 

@@ -92,7 +92,7 @@ impl Delivery<'_> {
     async fn attempt(&self, iam: &aws_sdk_iam::Client, step: &Step) -> Attempt {
         let started_ms = self.elapsed_ms();
         // Boxed: the futures of nine SDK operations, of which one is polled.
-        let applied = Box::pin(step.apply(iam)).await;
+        let applied = Box::pin(step.apply_to_identity(iam)).await;
         let took_ms = self.elapsed_ms() - started_ms;
         let retryable = applied.as_ref().is_err_and(Fault::is_retryable);
         let full = applied.as_ref().is_err_and(|fault| is_full(&fault.code));

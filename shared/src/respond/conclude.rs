@@ -4,12 +4,11 @@ use serde_json::json;
 
 use super::Delivery;
 use super::act::{Attempt, failed_steps, last_of_each};
-use super::journal::Journal;
 use super::verify::Verified;
 use super::walk::{Decided, with};
 use crate::aws::{Fault, FaultClass};
 use crate::case::store::{Etag, Remembered, Written};
-use crate::case::{EntryKind, OpenCase, State};
+use crate::case::{EntryKind, Journal, OpenCase, State};
 use crate::containment::{Verdict, identity};
 use crate::error::Retry;
 use crate::finding::{Finding, Source};

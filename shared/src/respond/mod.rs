@@ -3,7 +3,6 @@
 mod act;
 mod cloudtrail;
 mod conclude;
-mod journal;
 mod mfa;
 mod observe;
 mod principal;
@@ -16,12 +15,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use tracing::{error, info};
 
-use crate::aws::{Clients, load_config, warm_up};
-use crate::case::Actor;
+use crate::aws::{Clients, Fault, load_config, warm_up};
 use crate::case::store::CaseStore;
+use crate::case::{Actor, CaseId, Entry, EntryKind, Journal};
 use crate::config::{Config, ConfigError};
 use crate::containment::Responder;
 use crate::error::Retry;
@@ -144,6 +144,16 @@ impl<'a> Delivery<'a> {
             }
         }
         unfinished.map_or(Ok(answer), Err)
+    }
+
+    /// The ledger of an open case as it stands.
+    async fn journal(&self, case: &CaseId, memory: &Entry) -> Result<Journal, Fault> {
+        Journal::read(&self.function.store, case, Some(memory)).await
+    }
+
+    /// Appends one record.
+    async fn append(&self, journal: &mut Journal, kind: EntryKind, what: &impl Serialize) -> Result<(), Fault> {
+        journal.append(&self.function.store, &self.actor, kind, what).await
     }
 
     /// Milliseconds since the handler's first line.

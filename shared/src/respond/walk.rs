@@ -3,12 +3,11 @@
 use serde::Deserialize as _;
 
 use super::conclude::Work;
-use super::journal::Journal;
 use super::observe::{Wave, observe};
 use super::{Delivery, Handled, in_the_detectors_words};
 use crate::aws::Access;
 use crate::case::store::{Etag, Written};
-use crate::case::{CaseId, Entry, EntryKind, Lease, Memory, OpenCase, State};
+use crate::case::{CaseId, Entry, EntryKind, Journal, Lease, Memory, OpenCase, State};
 use crate::containment::identity::{self, Principal};
 use crate::containment::{AtSource, Decision, Verdict};
 use crate::error::Retry;
@@ -97,7 +96,7 @@ impl Delivery<'_> {
     async fn open(&self, decided: Decided) -> Result<TargetResult, Retry> {
         let case = CaseId::of(decided.finding(), &decided.key);
         let mut journal = Journal::empty(case.clone());
-        let memory = journal.next(self, EntryKind::Opened, &decided.memory);
+        let memory = journal.next(&self.actor, EntryKind::Opened, &decided.memory);
         let open_case = OpenCase {
             case,
             target: decided.key.clone(),
@@ -234,7 +233,7 @@ impl Delivery<'_> {
             return self.settle(case, &etag, told, &journal, &[]).await;
         }
         let may_be_repeated = case.state == State::Working && same_verdict_as_remembered(&case, &decided);
-        let memory = journal.next(self, EntryKind::Decided, &decided.memory);
+        let memory = journal.next(&self.actor, EntryKind::Decided, &decided.memory);
         // The finding of a delivery that crashed here has been told to nobody yet: its retry must not find it known.
         let untold = case.remembered().ok().filter(|_| case.state == State::Working).map(|before| before.finding.id);
         let known_findings = case.findings.iter().filter(|id| untold.as_ref() != Some(id)).cloned().collect();
@@ -293,7 +292,7 @@ pub(super) fn wanted(decided: &Decided, case: &OpenCase) -> Plan {
 /// What people were told by a delivery that crashed before it could settle the case: then only that is left to do.
 fn told_before(case: &OpenCase, journal: &Journal) -> Option<TargetResult> {
     let is_news = |entry: &&Entry| entry.entry == EntryKind::Reported && entry.number > case.settled_at;
-    let reported = journal.last.as_ref().filter(is_news)?;
+    let reported = journal.last().filter(is_news)?;
     TargetResult::deserialize(reported.what.get("result")?).ok()
 }
 

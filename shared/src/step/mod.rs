@@ -13,7 +13,9 @@ mod deny_all;
 mod deny_by_boundary;
 mod deny_session;
 mod entity;
+mod isolate_interface;
 mod join_deny_group;
+mod origin;
 mod remove_login_profile;
 mod revoke_older_sessions;
 
@@ -30,7 +32,9 @@ pub use deny_all::DenyAll;
 pub use deny_by_boundary::DenyByBoundary;
 pub use deny_session::DenySession;
 pub use entity::{AWS_DENY_ALL, Entity, is_aws_deny_all};
+pub use isolate_interface::IsolateInterface;
 pub use join_deny_group::JoinDenyGroup;
+pub use origin::{INCIDENT_TAG, Origin};
 pub use remove_login_profile::RemoveLoginProfile;
 pub use revoke_older_sessions::RevokeOlderSessions;
 
@@ -81,9 +85,41 @@ impl Undo {
     }
 }
 
-/// Declares the [`Step`] enum over the step types, and passes every question on to them.
+/// Declares the [`Step`] enum over the step types, and passes every question on to them. A step is carried out by IAM
+/// or by the services around an instance, so that a function is made of its own steps only.
 macro_rules! steps {
-    ($($variant:ident),+ $(,)?) => {
+    (iam { $($iam:ident),+ $(,)? } compute { $($compute:ident),* $(,)? }) => {
+        steps!(@declare $($iam,)+ $($compute,)*);
+
+        impl Step {
+            /// Carries out a step on an identity. Naturally idempotent: done twice, it leaves what doing it once leaves.
+            ///
+            /// # Errors
+            /// With what AWS said, and whether a retry could mend it.
+            #[cfg(feature = "iam")]
+            pub async fn apply_to_identity(&self, iam: &aws_sdk_iam::Client) -> Result<Applied, crate::aws::Fault> {
+                match self {
+                    $(Self::$iam(step) => step.apply(iam).await,)+
+                    #[allow(unreachable_patterns, reason = "there may be no other steps")]
+                    other => Err(other.not_of_this_function()),
+                }
+            }
+
+            /// Carries out a step on an instance. As idempotent.
+            ///
+            /// # Errors
+            /// With what AWS said, and whether a retry could mend it.
+            #[cfg(feature = "instance")]
+            pub async fn apply_to_instance(&self, aws: &crate::aws::Compute) -> Result<Applied, crate::aws::Fault> {
+                match self {
+                    $(Self::$compute(step) => step.apply(aws).await,)*
+                    Self::DenySession(step) => step.apply(&aws.iam).await,
+                    other => Err(other.not_of_this_function()),
+                }
+            }
+        }
+    };
+    (@declare $($variant:ident,)+) => {
         /// One reversible change.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "step", rename_all = "snake_case")]
@@ -130,33 +166,47 @@ macro_rules! steps {
             pub fn undo(&self) -> Undo {
                 match self { $(Self::$variant(step) => step.undo(),)+ }
             }
-
-            /// Carries the step out. Naturally idempotent: done twice, it leaves what doing it once leaves.
-            ///
-            /// # Errors
-            /// With what AWS said, and whether a retry could mend it.
-            #[cfg(feature = "iam")]
-            pub async fn apply(&self, iam: &aws_sdk_iam::Client) -> Result<Applied, crate::aws::Fault> {
-                match self { $(Self::$variant(step) => step.apply(iam).await,)+ }
-            }
         }
     };
 }
 
 steps! {
-    DenyAll,
-    DenySession,
-    RevokeOlderSessions,
-    DeactivateKey,
-    RemoveLoginProfile,
-    DeactivateServiceCredential,
-    DeactivateSshKey,
-    DeactivateSigningCertificate,
-    AttachQuarantineMarker,
-    AttachDenyAll,
-    DenyByBoundary,
-    JoinDenyGroup,
-    DeactivateMfaDevice,
+    iam {
+        DenyAll,
+        DenySession,
+        RevokeOlderSessions,
+        DeactivateKey,
+        RemoveLoginProfile,
+        DeactivateServiceCredential,
+        DeactivateSshKey,
+        DeactivateSigningCertificate,
+        AttachQuarantineMarker,
+        AttachDenyAll,
+        DenyByBoundary,
+        JoinDenyGroup,
+        DeactivateMfaDevice,
+    }
+    compute {
+        IsolateInterface,
+    }
+}
+
+impl Step {
+    /// A plan holds the steps of its own kind of target only.
+    #[cfg(feature = "iam")]
+    fn not_of_this_function(&self) -> crate::aws::Fault {
+        crate::aws::Fault {
+            code: "NotOfThisFunction".to_owned(),
+            message: format!("{} is another function's step", self.name()),
+            class: crate::aws::FaultClass::Permanent,
+        }
+    }
+
+    /// The step with what an earlier one of `done` found out: which isolation group there is for an interface.
+    #[must_use]
+    pub fn given(&self, _done: &[Self]) -> Self {
+        self.clone()
+    }
 }
 
 /// Whether IAM refuses a policy, a boundary or a membership for want of room: the one refusal that asks for the next
@@ -180,6 +230,7 @@ impl Step {
             (Self::AttachDenyAll(step), Self::AttachDenyAll(other)) => step.principal == other.principal,
             (Self::DenyByBoundary(step), Self::DenyByBoundary(other)) => step.principal == other.principal,
             (Self::JoinDenyGroup(step), Self::JoinDenyGroup(other)) => step.user == other.user && step.group == other.group,
+            (Self::IsolateInterface(step), Self::IsolateInterface(other)) => step.interface == other.interface,
             (Self::DeactivateMfaDevice(step), Self::DeactivateMfaDevice(other)) => {
                 step.user == other.user && step.serial == other.serial
             }
@@ -223,7 +274,7 @@ pub struct Applied {
 
 #[cfg(feature = "iam")]
 impl Applied {
-    fn changed(output: &impl aws_sdk_iam::operation::RequestId) -> Self {
+    fn changed(output: &impl aws_types::request_id::RequestId) -> Self {
         Self { changed: true, request_id: output.request_id().map(str::to_owned), as_done: None }
     }
 
@@ -232,7 +283,7 @@ impl Applied {
         answer: Result<O, aws_sdk_iam::error::SdkError<E, aws_smithy_runtime_api::client::orchestrator::HttpResponse>>,
     ) -> Result<Self, crate::aws::Fault>
     where
-        O: aws_sdk_iam::operation::RequestId,
+        O: aws_types::request_id::RequestId,
         E: aws_sdk_iam::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         match answer {

@@ -151,7 +151,7 @@ fn out_of_reach(finding: &Finding, target: &Target, principal: &Principal, respo
     match (target, principal) {
         (Target::Root { .. }, _) => Some(CannotContain::Root),
         (Target::Elsewhere(elsewhere), _) => Some(elsewhere_reason(elsewhere.sort)),
-        (Target::Resource { .. }, _) => Some(CannotContain::UnnamedPrincipal),
+        (Target::Instance(_) | Target::Resource { .. }, _) => Some(CannotContain::UnnamedPrincipal),
         (Target::AccessKey { .. }, _) => Some(CannotContain::KeyOwnerUnknown),
         (Target::User(accused), Principal::User(user)) => match &accused.unique_id {
             Some(id) if *id == user.unique_id => None,
@@ -263,6 +263,10 @@ impl TargetRecord {
             Target::AccessKey { key } => (format!("access key {key} #{}", &sha256(key.as_str().as_bytes())[..8]), None),
             Target::Root { .. } => (iam("root".to_owned()), Some("root".to_owned())),
             Target::Elsewhere(elsewhere) => (format!("{} {}", elsewhere_reason(elsewhere.sort).as_str(), elsewhere.label), None),
+            Target::Instance(instance) => {
+                let arn = Arn::instance(finding.partition(), &finding.region, &finding.account, &instance.id);
+                (arn.to_string(), Some(instance.id.to_string()))
+            }
             Target::Resource { resource_type } => (resource_type.clone(), None),
         };
         let (arn, id) = match principal {
