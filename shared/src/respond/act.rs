@@ -4,7 +4,8 @@ use futures_util::future::join_all;
 
 use super::conclude::{Work, taken_over};
 use super::{Delivery, Kind};
-use crate::aws::{Access, Fault};
+use super::walk::Decided;
+use crate::aws::Fault;
 use crate::case::store::{Remembered, Written};
 use crate::containment::identity;
 use crate::error::Retry;
@@ -27,15 +28,15 @@ pub(crate) struct Attempt {
 
 impl<K: Kind> Delivery<'_, K> {
     /// The denies of our own: side by side, and beside the write that remembers the plan.
-    pub(super) async fn cut(&self, access: &Access, cuts: &[Cut]) -> Vec<Attempt> {
-        join_all(cuts.iter().map(|cut| self.attempt(access, cut.step()))).await
+    pub(super) async fn cut(&self, decided: &Decided<K>, cuts: &[Cut]) -> Vec<Attempt> {
+        join_all(cuts.iter().map(|cut| self.attempt(decided, cut.step()))).await
     }
 
     /// Everything else of a remembered plan, or the part of it that `only` names: stage after stage, the steps of a
     /// stage side by side.
     pub(super) async fn carry_out(
         &self,
-        access: &Access,
+        decided: &Decided<K>,
         remembered: &Remembered,
         only: Option<&Plan>,
     ) -> Vec<Attempt> {
@@ -48,7 +49,7 @@ impl<K: Kind> Delivery<'_, K> {
             // What a stage before found out, the steps of this one are given.
             let done: Vec<Step> = attempts.iter().filter_map(|attempt| attempt.as_done.clone()).collect();
             let steps = stage.steps.iter().filter(is_wanted);
-            attempts.extend(join_all(steps.map(|step| self.attempt_given(access, step, &done))).await);
+            attempts.extend(join_all(steps.map(|step| self.attempt_given(decided, step, &done))).await);
         }
         attempts
     }
@@ -72,7 +73,7 @@ impl<K: Kind> Delivery<'_, K> {
         let mut carried_out: Vec<Step> = work.case.plan.rungs().cloned().collect();
         carried_out.reverse();
         while let Some(rung) = carried_out.pop().or_else(|| work.case.plan.rung_after(&failed).cloned()) {
-            let attempt = self.attempt(&work.decided.access, &rung).await;
+            let attempt = self.attempt(&work.decided, &rung).await;
             let holds = attempt.report.status.holds();
             attempts.push(attempt);
             if holds {
@@ -93,9 +94,9 @@ impl<K: Kind> Delivery<'_, K> {
     }
 
     /// A step with what earlier ones found out, which it is remembered with as done.
-    async fn attempt_given(&self, access: &Access, step: &Step, done: &[Step]) -> Attempt {
+    async fn attempt_given(&self, decided: &Decided<K>, step: &Step, done: &[Step]) -> Attempt {
         let given = step.given(done);
-        let mut attempt = self.attempt(access, &given).await;
+        let mut attempt = self.attempt(decided, &given).await;
         if given != *step {
             attempt.as_done.get_or_insert(given);
             attempt.step = step.clone();
@@ -103,10 +104,10 @@ impl<K: Kind> Delivery<'_, K> {
         attempt
     }
 
-    async fn attempt(&self, access: &Access, step: &Step) -> Attempt {
+    async fn attempt(&self, decided: &Decided<K>, step: &Step) -> Attempt {
         let started_ms = self.elapsed_ms();
         // Boxed: the futures of many SDK operations, of which one is polled.
-        let applied = Box::pin(K::apply(self.function, access, step)).await;
+        let applied = Box::pin(K::apply(self.function, decided, step)).await;
         let took_ms = self.elapsed_ms() - started_ms;
         let retryable = applied.as_ref().is_err_and(Fault::is_retryable);
         let full = applied.as_ref().is_err_and(|fault| is_full(&fault.code));

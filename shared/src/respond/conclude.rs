@@ -72,7 +72,7 @@ impl<K: Kind> Delivery<'_, K> {
         }
         let memory = async { if first { store.append(&work.case.memory).await } else { Ok(()) } };
         let steps =
-            async { if contains { self.carry_out(&work.decided.access, &remembered, None).await } else { Vec::new() } };
+            async { if contains { self.carry_out(&work.decided, &remembered, None).await } else { Vec::new() } };
         let event = async { if first { store.keep_event(&work.case.case, self.event).await } else { Ok(()) } };
         let beside = async { if contains { K::beside(self, &work).await } else { None } };
         let (steps, memory, event, beside) = tokio::join!(steps, memory, event, beside);

@@ -76,7 +76,7 @@ pub(crate) trait Kind: fmt::Debug + Sized + 'static {
     ///
     /// # Errors
     /// With what AWS said.
-    async fn apply(function: &Function<Self>, access: &Access, step: &Step) -> Result<Applied, Fault>;
+    async fn apply(function: &Function<Self>, decided: &Decided<Self>, step: &Step) -> Result<Applied, Fault>;
 
     /// Reads what only matters after the cut. Runs beside the steps.
     async fn beside(delivery: &Delivery<'_, Self>, work: &Work<Self>) -> Option<Self::Beside>;

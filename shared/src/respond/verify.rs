@@ -79,7 +79,7 @@ impl<K: Kind> Delivery<'_, K> {
             // What the attacker added since is remembered before it is changed, like everything else.
             work.case.plan = work.case.plan.clone().merged(&missing);
             let (cuts, taken) =
-                tokio::join!(self.cut(&work.decided.access, &missing.cut), self.function.store.replace(&work.case, &etag));
+                tokio::join!(self.cut(&work.decided, &missing.cut), self.function.store.replace(&work.case, &etag));
             attempts.extend(cuts);
             let remembered = match taken {
                 Ok(Written::Written(remembered)) => remembered,
@@ -88,7 +88,7 @@ impl<K: Kind> Delivery<'_, K> {
             };
             let remembered = self.climb_down(work, remembered, attempts).await?;
             etag = remembered.etag().clone();
-            attempts.extend(self.carry_out(&work.decided.access, &remembered, Some(&missing)).await);
+            attempts.extend(self.carry_out(&work.decided, &remembered, Some(&missing)).await);
             self.record(work, attempts).await?;
         }
         Ok(etag)

@@ -112,7 +112,7 @@ impl<K: Kind> Delivery<'_, K> {
             memory,
         };
         let (cuts, opened) =
-            tokio::join!(self.cut(&decided.access, &open_case.plan.cut), self.function.store.open(&open_case));
+            tokio::join!(self.cut(&decided, &open_case.plan.cut), self.function.store.open(&open_case));
         match opened {
             Ok(Written::Written(remembered)) => {
                 journal.advance(&open_case.memory);
@@ -132,7 +132,9 @@ impl<K: Kind> Delivery<'_, K> {
     }
 
     /// A target whose case stands already.
-    async fn take_up(&self, decided: Decided<K>, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
+    async fn take_up(&self, mut decided: Decided<K>, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
+        // What is made from here on belongs to the case that stands, whatever finding asks for it.
+        decided.memory.decision.plan.file_under(&case.case);
         let before = case.remembered().map_err(|error| Retry {
             what: "reading the open case",
             resource: OpenCase::key(&decided.key),
@@ -188,7 +190,7 @@ impl<K: Kind> Delivery<'_, K> {
             ..case
         };
         let cuts: &[_] = if decided.contains() { &case.plan.cut } else { &[] };
-        let (cuts, taken) = tokio::join!(self.cut(&decided.access, cuts), self.function.store.replace(&case, &etag));
+        let (cuts, taken) = tokio::join!(self.cut(&decided, cuts), self.function.store.replace(&case, &etag));
         let remembered = match taken {
             Ok(Written::Written(remembered)) => remembered,
             Ok(Written::Lost) => {
@@ -249,7 +251,7 @@ impl<K: Kind> Delivery<'_, K> {
             ..case
         };
         let (cuts, taken) =
-            tokio::join!(self.cut(&decided.access, &case.plan.cut), self.function.store.replace(&case, &etag));
+            tokio::join!(self.cut(&decided, &case.plan.cut), self.function.store.replace(&case, &etag));
         match taken {
             Ok(Written::Written(remembered)) => {
                 journal.advance(&case.memory);
