@@ -17,7 +17,8 @@ MEMBER_TEMPLATE = ROOT / "infra" / "member.yaml"
 GUARDRAILS = ROOT / "infra" / "guardrails.toml"
 BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 FUNCTION = "contain-identity"
-EVENTS = ROOT / "events" / FUNCTION
+INSTANCE_FUNCTION = "contain-instance"
+EVENTS = ROOT / "events"
 
 EXTERNAL_ID = "tourniquet-lab"
 """What the function says when it enters a member account."""
@@ -60,9 +61,9 @@ def member_role_arn(account):
     return f"arn:aws:iam::{account}:role/tourniquet/TourniquetResponder"
 
 
-def load(name):
-    """The text of a sample event."""
-    return (EVENTS / f"{name}.json").read_text(encoding="utf-8")
+def load(name, function=FUNCTION):
+    """The text of a sample event of a function."""
+    return (EVENTS / function / f"{name}.json").read_text(encoding="utf-8")
 
 
 def about_user(text, user, named="svc-build", key=None):
