@@ -13,6 +13,7 @@ mod cloudtrail;
 mod envelope;
 mod guardduty;
 mod health;
+mod instance;
 mod issuer;
 mod json;
 mod macie;
