@@ -1,7 +1,10 @@
 """Instances, interfaces and addresses: EC2 shows and refuses what AWS shows and refuses."""
 
+import json
+
 import pytest
-from lab import seed_instances
+from lab import seed_instances, stage
+from lab.organization import MEMBERS
 from lab_assertions import put_role_policy, refused
 
 NOBODY = "i-0123456789abcdef0"
@@ -270,3 +273,61 @@ def test_credentials_of_one_instance_are_denied_old_and_new(lab):
         refused("AccessDenied", lab.client("s3", before).list_buckets)
         refused("AccessDenied", lab.client("s3", after).list_buckets)
         lab.client("s3", seed_instances.instance_credentials(lab, neighbour)).list_buckets()
+
+
+# --- events about instances ------------------------------------------------------------------------
+
+SAMPLE = {
+    "detail-type": "GuardDuty Finding",
+    "source": "aws.guardduty",
+    "account": "111122223333",
+    "region": "eu-west-1",
+    "resources": [],
+    "detail": {
+        "schemaVersion": "2.0",
+        "accountId": "111122223333",
+        "region": "eu-west-1",
+        "id": "0123456789abcdef0123456789abcdef",
+        "type": "Backdoor:EC2/C&CActivity.B",
+        "severity": 8,
+        "createdAt": "2026-11-20T08:00:00.000Z",
+        "updatedAt": "2026-11-20T08:00:00.000Z",
+        "resource": {
+            "resourceType": "Instance",
+            "instanceDetails": {
+                "instanceId": "i-0123456789abcdef0",
+                "launchTime": "2026-11-01T08:00:00.000Z",
+                "iamInstanceProfile": {
+                    "arn": "arn:aws:iam::111122223333:instance-profile/web",
+                    "id": "AIPAABCDEFGHIJKLMNOPQ",
+                },
+                "networkInterfaces": [
+                    {"networkInterfaceId": "eni-0123456789abcdef0", "vpcId": "vpc-0123456789abcdef0"}
+                ],
+            },
+        },
+        "service": {"serviceName": "guardduty", "detectorId": "", "archived": False},
+    },
+}
+
+
+@pytest.mark.parametrize("member", [False, True])
+def test_an_event_about_a_seeded_instance_is_at_its_source(lab, member):
+    there = lab.in_account(MEMBERS[0]) if member else lab
+    victim = seed_instances.instance(there, profile_path="/apps/")
+    event = json.loads(stage.about_instance(json.dumps(SAMPLE), victim))
+    detector = there.client("guardduty").create_detector(Enable=True)["DetectorId"]
+    event["detail"]["service"]["detectorId"] = detector
+    there.put_event(event)
+    found = there.client("guardduty").get_findings(DetectorId=detector, FindingIds=[event["detail"]["id"]])
+    details = found["Findings"][0]["Resource"]["InstanceDetails"]
+    assert (details["InstanceId"], details["IamInstanceProfile"]["Arn"]) == (victim.id, victim.profile)
+    shown = details["NetworkInterfaces"][0]
+    assert (shown["NetworkInterfaceId"], shown["VpcId"]) == (victim.interfaces[0], victim.vpc)
+    assert event["detail"]["accountId"] == there.account
+
+
+def test_an_event_about_an_instance_without_profile_names_none(lab):
+    victim = seed_instances.instance(lab, with_profile=False)
+    event = json.loads(stage.about_instance(json.dumps(SAMPLE), victim))
+    assert event["detail"]["resource"]["instanceDetails"]["iamInstanceProfile"] is None

@@ -97,7 +97,8 @@ def _update_attached_target_groups(self, group_name):
         target_group = self.elbv2_backend.target_groups.get(arn)
         if target_group is not None:
             known = {target["Id"] for target in target_group.targets.values()}
-            target_group.register([{"Id": s.instance.id} for s in group.active_instances() if s.instance.id not in known])
+            ids = [state.instance.id for state in group.active_instances()]
+            target_group.register([{"Id": i} for i in ids if i not in known])
 
 
 AutoScalingBackend.update_attached_target_groups = _update_attached_target_groups

@@ -14,7 +14,7 @@ from ..ec2_model import backend_of, flag
 from ..errors import AwsError
 from .ec2_interfaces import interface_or_refuse
 
-ElasticAddress.private_ip_address = property(lambda address: getattr(address, "private_ip", None) if address.eni else None)
+ElasticAddress.private_ip_address = property(lambda address: getattr(address, "private_ip", None))
 ElasticAddress.instance_id = property(lambda address: address.instance.id if address.instance else None)
 ElasticAddress.network_interface_id = property(lambda address: address.eni.id if address.eni else None)
 

@@ -91,11 +91,12 @@ def refuse_group_in_use(call):
         return
     group = group_or_refuse(backend, group_id)
     if group.is_default:
-        raise AwsError("CannotDelete", f"the specified group: \"{group_id}\" name: \"default\" cannot be deleted by a user")
+        raise AwsError(
+            "CannotDelete", f'the specified group: "{group_id}" name: "default" cannot be deleted by a user'
+        )
     used = any(group in eni.group_set for eni in list(backend.enis.values()))
     others = [other for groups in backend.groups.values() for other in groups.values() if other is not group]
-    named = any(
-        rule.source_group.get("GroupId") == group_id for other in others for rule in other.ingress_rules + other.egress_rules
-    )
+    rules = [rule for other in others for rule in other.ingress_rules + other.egress_rules]
+    named = any(rule.source_group.get("GroupId") == group_id for rule in rules)
     if used or named:
         raise AwsError("DependencyViolation", f"resource {group_id} has a dependent object")

@@ -24,7 +24,8 @@ def _register(group, targets):
         instance = group.ec2_backend.get_instance_by_id(target["Id"])
         if group.target_type == "instance" and (instance is None or instance.state != "running"):
             raise AwsError(
-                "InvalidTarget", f"The following targets are not in a running state and cannot be registered: '{target['Id']}'"
+                "InvalidTarget",
+                f"The following targets are not in a running state and cannot be registered: '{target['Id']}'",
             )
         port = int(target.get("Port") or group.port or 0)
         entry = {"Id": target["Id"], "Port": port}
