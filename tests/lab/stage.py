@@ -90,8 +90,9 @@ def about_instance(text, instance, named="i-0123456789abcdef0", words=None):
     """
     profile = instance.profile or ""
     ids = {
+        # Before the instance: an interface's id ends as an instance's does.
+        "eni-0123456789abcdef0": instance.interfaces[0] if instance.interfaces else "eni-fedcba98765432100",
         named: instance.id,
-        "eni-0123456789abcdef0": instance.interfaces[0] if instance.interfaces else "eni-0123456789abcdef0",
         "vpc-0123456789abcdef0": instance.vpc,
         "subnet-0123456789abcdef0": instance.subnet,
         SAMPLE_PROFILE: profile,
