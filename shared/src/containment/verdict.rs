@@ -52,7 +52,9 @@ pub(super) fn not_to_be_acted_on(
     if let AtSource::Confirmed(source) = source
         && !(source.account == finding.account && source.targets.iter().any(is_ours))
     {
-        return Some(Verdict::Skip("the detector's own record of this finding names another target than the event does".to_owned()));
+        return Some(Verdict::Skip(
+            "the detector's own record of this finding names another target than the event does".to_owned(),
+        ));
     }
     if let AtSource::Settled(reason) = source {
         // Somebody archived it between the event and now: a person hears of it, since that may be the attacker.

@@ -3,8 +3,8 @@
 use futures_util::future::join_all;
 
 use super::conclude::{Work, taken_over};
-use super::{Delivery, Kind};
 use super::walk::Decided;
+use super::{Delivery, Kind};
 use crate::aws::Fault;
 use crate::case::store::{Remembered, Written};
 use crate::containment::identity;
@@ -34,12 +34,7 @@ impl<K: Kind> Delivery<'_, K> {
 
     /// Everything else of a remembered plan, or the part of it that `only` names: stage after stage, the steps of a
     /// stage side by side.
-    pub(super) async fn carry_out(
-        &self,
-        decided: &Decided<K>,
-        remembered: &Remembered,
-        only: Option<&Plan>,
-    ) -> Vec<Attempt> {
+    pub(super) async fn carry_out(&self, decided: &Decided<K>, remembered: &Remembered, only: Option<&Plan>) -> Vec<Attempt> {
         // A device may have been enabled again by its owner since: only what evidence asks for now is taken away.
         let by_itself = |step: &Step| !matches!(step, Step::DeactivateMfaDevice(_));
         let is_wanted =
@@ -114,6 +109,8 @@ impl<K: Kind> Delivery<'_, K> {
         let (status, request_id, as_done) = match applied {
             Ok(applied) if applied.changed => (Status::Done, applied.request_id, applied.as_done),
             Ok(applied) => (Status::Already, applied.request_id, applied.as_done),
+            // Offered, not promised: what this hardware or account does not know is left out, and said so.
+            Err(fault) if step.is_best_effort() && !retryable => (Status::Skipped(fault.to_string()), None, None),
             Err(fault) => (Status::Failed(fault.to_string()), None, None),
         };
         let report = StepReport {
@@ -140,13 +137,17 @@ pub(super) fn last_of_each(attempts: &[Attempt]) -> Vec<&Attempt> {
     last
 }
 
-/// The steps that failed when they were last tried: that they do not hold is no tampering.
+/// The steps that were not carried out when they were last tried: that they do not hold is no tampering, and there is
+/// nothing of them to undo.
+pub(super) fn undone_steps(attempts: &[Attempt]) -> Vec<Step> {
+    let tried = last_of_each(attempts).into_iter();
+    tried.filter(|attempt| !attempt.report.status.holds()).map(|attempt| attempt.step.clone()).collect()
+}
+
+/// Those of them that should have been.
 pub(super) fn failed_steps(attempts: &[Attempt]) -> Vec<Step> {
-    last_of_each(attempts)
-        .into_iter()
-        .filter(|attempt| !attempt.report.status.holds())
-        .map(|attempt| attempt.step.clone())
-        .collect()
+    let failed = |attempt: &&Attempt| matches!(attempt.report.status, Status::Failed(_));
+    last_of_each(attempts).into_iter().filter(failed).map(|attempt| attempt.step.clone()).collect()
 }
 
 impl Retry {

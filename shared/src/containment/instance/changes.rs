@@ -1,6 +1,8 @@
 //! The changes that isolate an instance and hold its evidence.
 
-use super::observed::{Interface, Lifecycle, ObservedInstance, Registration};
+use std::collections::BTreeMap;
+
+use super::observed::{Interface, IsolationGroup, Lifecycle, ObservedInstance, Registration};
 use crate::guardrails::{Allow, AutoScaling, EvidenceLock, Isolation, LockMode};
 use crate::id::{CaseId, GroupId, SnapshotId, VpcId};
 use crate::plan::{Plan, Stage};
@@ -92,7 +94,7 @@ fn known_group(instance: &ObservedInstance, vpc: &VpcId) -> Option<GroupId> {
 }
 
 /// The isolation of one interface, with the groups it has now as the original ones.
-pub(super) fn isolation_of(instance: &ObservedInstance, interface: &Interface) -> IsolateInterface {
+fn isolation_of(instance: &ObservedInstance, interface: &Interface) -> IsolateInterface {
     IsolateInterface {
         region: instance.region.clone(),
         interface: interface.id.clone(),
@@ -107,12 +109,7 @@ pub(super) fn isolation_of(instance: &ObservedInstance, interface: &Interface) -
 fn credentials(instance: &ObservedInstance) -> Option<Step> {
     let role = instance.profile.as_ref()?.role.as_ref()?;
     let session = crate::id::SessionName::parse(instance.id.as_str()).ok()?;
-    let step = DenySession {
-        role: role.name.clone(),
-        role_id: role.unique_id.clone(),
-        session,
-        instance: Some(instance.arn()),
-    };
+    let step = DenySession { role: role.name.clone(), role_id: role.unique_id.clone(), session, instance: Some(instance.arn()) };
     Some(step.into())
 }
 
@@ -215,8 +212,7 @@ fn connections(instance: &ObservedInstance, isolation: &Isolation) -> Vec<Step> 
 
 /// Whether anything of the instance could be reached from the internet. An IPv6 address may be, whatever its subnet.
 pub(super) fn is_publicly_reachable(instance: &ObservedInstance) -> bool {
-    let is_public =
-        |one: &Interface| !one.ipv6.is_empty() || one.addresses.iter().any(|address| address.public_ip.is_some());
+    let is_public = |one: &Interface| !one.ipv6.is_empty() || one.addresses.iter().any(|address| address.public_ip.is_some());
     instance.interfaces.iter().any(is_public) || !instance.classic_balancers.is_empty()
 }
 
@@ -273,6 +269,22 @@ pub fn locks(instance: &ObservedInstance, taken: &SnapshotVolumes) -> Plan {
 }
 
 impl Plan {
+    /// Puts the isolation groups that are recorded into the steps that wait for one.
+    pub fn know_groups(&mut self, known: &BTreeMap<VpcId, IsolationGroup>) {
+        let group_of = |vpc: &VpcId| known.get(vpc).map(|group| group.id.clone());
+        for step in self.then.iter_mut().flat_map(|stage| &mut stage.steps) {
+            let (vpc, group) = match step {
+                Step::PrepareIsolationGroup(step) => (&step.vpc, &mut step.group),
+                Step::IsolateInterface(step) => (&step.vpc, &mut step.group),
+                Step::UntrackConnections(step) => (&step.vpc, &mut step.group),
+                _ => continue,
+            };
+            if group.is_none() {
+                *group = group_of(vpc);
+            }
+        }
+    }
+
     /// Files everything it makes under `case`: the one that stands, where a finding joins it.
     pub fn file_under(&mut self, case: &CaseId) {
         for step in self.then.iter_mut().flat_map(|stage| &mut stage.steps) {

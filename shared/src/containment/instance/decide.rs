@@ -34,13 +34,8 @@ pub fn decide(finding: &Finding, target: &Target, observed: &Observed, responder
         }
     };
     let arn = instance.arn();
-    let subject = Subject {
-        kind: TargetKind::Instance,
-        account: &finding.account,
-        arn: Some(&arn),
-        unique_id: None,
-        tags: &instance.tags,
-    };
+    let subject =
+        Subject { kind: TargetKind::Instance, account: &finding.account, arn: Some(&arn), unique_id: None, tags: &instance.tags };
     let guardrails = observed.guardrails.as_ref().ok();
     if let Some(reason) = untouchable(subject, responder, guardrails) {
         decision.next_steps.push(
@@ -71,8 +66,7 @@ pub fn decide(finding: &Finding, target: &Target, observed: &Observed, responder
     {
         let cluster = printable(cluster, 80);
         let reason = format!("it is a node of cluster {cluster}: isolating it cuts off every pod on it (cluster_nodes)");
-        decision.verdict =
-            if isolation.cluster_nodes == Mode::Propose { Verdict::Propose(reason) } else { Verdict::Observe };
+        decision.verdict = if isolation.cluster_nodes == Mode::Propose { Verdict::Propose(reason) } else { Verdict::Observe };
     }
     decision
 }
@@ -97,7 +91,11 @@ fn reachable<'a>(
         (Found::Instance(instance), Target::Instance(Instance { id, .. }))
             if *id == instance.id && instance.account == finding.account =>
         {
-            if instance.state == "terminated" { Err(CannotContain::Terminated) } else { Ok(instance) }
+            if instance.state == "terminated" {
+                Err(CannotContain::Terminated)
+            } else {
+                Ok(instance)
+            }
         }
         _ => Err(CannotContain::NoSuchInstance),
     }

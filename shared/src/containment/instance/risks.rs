@@ -9,7 +9,9 @@ use crate::text::printable;
 /// Names what remains possible, who else is hit, and what is for a person.
 pub(super) fn say_what_remains(decision: &mut Decision, instance: &ObservedInstance, isolation: &Isolation) {
     if instance.state == "shutting-down" {
-        decision.residual_risk.push("it is shutting down: memory and instance store are lost, its volumes perhaps too".to_owned());
+        decision
+            .residual_risk
+            .push("it is shutting down: memory and instance store are lost, its volumes perhaps too".to_owned());
         decision.next_steps.push("Find out in CloudTrail who is terminating it.".to_owned());
         return;
     }
@@ -64,7 +66,9 @@ fn leaks(instance: &ObservedInstance) -> Vec<String> {
              AssumeRole in CloudTrail)",
             role.name
         )),
-        Some(None) => risks.push("its instance profile holds no role that could be read: its credentials were not denied".to_owned()),
+        Some(None) => {
+            risks.push("its instance profile holds no role that could be read: its credentials were not denied".to_owned())
+        }
         None => {}
     }
     risks.push("other credentials on the disk or in its containers: keys, tokens of pods, environment variables".to_owned());
@@ -87,13 +91,16 @@ fn evidence(instance: &ObservedInstance) -> Vec<String> {
         );
     }
     if !instance.has_ebs_root {
-        risks.push("its root volume is in the instance store: no snapshot holds it, and it is lost when the instance stops".to_owned());
+        risks.push(
+            "its root volume is in the instance store: no snapshot holds it, and it is lost when the instance stops".to_owned(),
+        );
     }
     if instance.volumes.is_empty() {
         risks.push("it has no EBS volume: there is nothing to take a snapshot of".to_owned());
     }
     risks.push("memory, and anything in an instance store, is not captured: it lives as long as the instance does".to_owned());
-    if let Some(place) = instance.auto_scaling.as_ref().filter(|place| !matches!(place.lifecycle.as_str(), "InService" | "Standby"))
+    if let Some(place) =
+        instance.auto_scaling.as_ref().filter(|place| !matches!(place.lifecycle.as_str(), "InService" | "Standby"))
     {
         risks.push(format!(
             "Auto Scaling has it as {} in group {}: it cannot be held there, and may be terminated",

@@ -57,7 +57,7 @@ impl Kind for Identities {
         principal::look(&decided.access.iam, &decided.target).await
     }
 
-    fn missing(plan: &Plan, state: &Principal, responder: &Responder, now: Timestamp) -> Plan {
+    fn missing(_: &Decided<Self>, plan: &Plan, state: &Principal, responder: &Responder, now: Timestamp) -> Plan {
         identity::missing(plan, state, responder.partition, now)
     }
 

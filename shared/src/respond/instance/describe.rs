@@ -30,9 +30,9 @@ pub(super) fn instance(described: &Instance, owner: &str, region: &Region) -> Op
         },
         has_ebs_root: described.root_device_type().is_none_or(|kind| kind.as_str() == "ebs"),
         hibernates: described.hibernation_options().and_then(aws_sdk_ec2::types::HibernationOptions::configured) == Some(true),
-        profile: described.iam_instance_profile().and_then(|profile| {
-            Some(Profile { arn: Arn::parse(profile.arn()?).ok()?, association: None, role: None })
-        }),
+        profile: described
+            .iam_instance_profile()
+            .and_then(|profile| Some(Profile { arn: Arn::parse(profile.arn()?).ok()?, association: None, role: None })),
         protected_from_termination: None,
         protected_from_stop: None,
         on_shutdown: None,

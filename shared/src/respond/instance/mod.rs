@@ -59,8 +59,16 @@ impl Kind for Instances {
         observe::look(&decided.access, decided.finding(), &decided.target, plan).await
     }
 
-    fn missing(plan: &Plan, state: &Found, _: &Responder, _: Timestamp) -> Plan {
-        instance::missing(plan, state)
+    fn missing(decided: &Decided<Self>, plan: &Plan, state: &Found, responder: &Responder, _: Timestamp) -> Plan {
+        let observed = Observed { state: state.clone(), ..decided.grounds() };
+        let fresh = instance::decide(decided.finding(), &decided.target, &observed, responder).plan;
+        instance::missing(plan, &fresh, state)
+    }
+
+    fn complete(plan: &mut Plan, state: &Found) {
+        if let Some(instance) = state.instance() {
+            plan.know_groups(&instance.isolation);
+        }
     }
 
     fn became_another(before: &Found, now: &Found) -> Option<String> {

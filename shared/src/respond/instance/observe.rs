@@ -25,11 +25,7 @@ use crate::step::{ISOLATION_TAG, PrepareIsolationGroup, Step};
 ///
 /// # Errors
 /// When the instance or its open case cannot be read: nothing was changed.
-pub(super) async fn observe(
-    function: &Function<Instances>,
-    finding: &Finding,
-    target: &Target,
-) -> Result<Wave<Found>, Retry> {
+pub(super) async fn observe(function: &Function<Instances>, finding: &Finding, target: &Target) -> Result<Wave<Found>, Retry> {
     if function.responder.is_foreign(finding) {
         return unobserved(function, finding, target, Found::NotLooked).await;
     }
@@ -56,7 +52,14 @@ pub(super) async fn observe(
     let mut wave = Wave { target: target.clone(), key, observed, open_case, access, guardrails_passing };
     if let Some((case, _)) = &wave.open_case {
         // Somebody has acted, or was about to: what that needs looking at is more than the first wave reads.
-        wave.observed.state = look(&wave.access, finding, target, &case.plan).await?.state;
+        let mut state = look(&wave.access, finding, target, &case.plan).await?.state;
+        if let (Found::Instance(now), Some(first)) = (&mut state, wave.observed.state.instance()) {
+            // A group that was recorded before a crash is in no plan yet.
+            for (vpc, group) in &first.isolation {
+                now.isolation.entry(vpc.clone()).or_insert_with(|| group.clone());
+            }
+        }
+        wave.observed.state = state;
     }
     Ok(wave)
 }
@@ -91,7 +94,12 @@ async fn whole(
         Box::pin(instance(&aws, &finding.region, &accused.id)),
         function.store.isolation_groups(&finding.account, &finding.region),
         tagged_groups(&aws),
-        async { match claimed { Some(profile) => Some(role_of(&aws, profile).await), None => None } },
+        async {
+            match claimed {
+                Some(profile) => Some(role_of(&aws, profile).await),
+                None => None,
+            }
+        },
     );
     let (mut seen, mut unread) = seen?;
     let Found::Instance(instance) = &mut seen else { return Ok(Seen { state: seen, passing: unread.passing }) };
@@ -161,7 +169,8 @@ pub(super) async fn look(access: &Access, finding: &Finding, target: &Target, pl
         }
     }
     if let Some(profile) = &mut instance.profile {
-        profile.role = role_of(&aws, &profile.arn).await.unwrap_or_else(|fault| unread.note("role of the instance profile", &fault));
+        profile.role =
+            role_of(&aws, &profile.arn).await.unwrap_or_else(|fault| unread.note("role of the instance profile", &fault));
     }
     instance.unread = unread.what;
     Ok(Seen { state: seen, passing: unread.passing })
@@ -171,7 +180,8 @@ pub(super) async fn look(access: &Access, finding: &Finding, target: &Target, pl
 async fn instance(aws: &Compute, region: &Region, id: &InstanceId) -> Result<(Found, Unread), Fault> {
     let answers = Answers::default();
     let filter = |name: &str| Filter::builder().name(name).values(id.as_str()).build();
-    let attribute = |name: InstanceAttributeName| aws.ec2.describe_instance_attribute().instance_id(id.as_str()).attribute(name).send();
+    let attribute =
+        |name: InstanceAttributeName| aws.ec2.describe_instance_attribute().instance_id(id.as_str()).attribute(name).send();
     let (described, interfaces, addresses, termination, stop, shutdown, associations, place, balancers) = tokio::join!(
         aws.ec2
             .describe_instances()
@@ -199,7 +209,8 @@ async fn instance(aws: &Compute, region: &Region, id: &InstanceId) -> Result<(Fo
         Err(error) if is_not_found(error.code()) => return Ok((Found::Absent, unread)),
         Err(error) => return Err(error.into()),
     };
-    let reservation = described.reservations().iter().find(|one| one.instances().iter().any(|i| i.instance_id() == Some(id.as_str())));
+    let reservation =
+        described.reservations().iter().find(|one| one.instances().iter().any(|i| i.instance_id() == Some(id.as_str())));
     let Some(reservation) = reservation else { return Ok((Found::Absent, unread)) };
     let owner = reservation.owner_id().unwrap_or_default();
     let found = reservation.instances().iter().find(|one| one.instance_id() == Some(id.as_str()));
@@ -256,7 +267,8 @@ async fn instance(aws: &Compute, region: &Region, id: &InstanceId) -> Result<(Fo
             })
         },
     );
-    instance.classic_balancers = balancers.unwrap_or_else(|fault| unread.note("classic load balancers", &fault).unwrap_or_default());
+    instance.classic_balancers =
+        balancers.unwrap_or_else(|fault| unread.note("classic load balancers", &fault).unwrap_or_default());
     instance.raw = answers.take();
     Ok((Found::Instance(Box::new(instance)), unread))
 }
@@ -339,4 +351,3 @@ async fn deny(aws: &Compute, role: PrincipalName, name: String) -> (String, Resu
     };
     (name, document)
 }
-

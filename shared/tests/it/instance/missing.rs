@@ -1,7 +1,7 @@
 //! What of an isolation is gone, or was never done.
 
 use rstest::rstest;
-use tourniquet::containment::instance::{Found, ISOLATE_STAGE, IsolationGroup, ObservedInstance, missing};
+use tourniquet::containment::instance::{Address, Found, ISOLATE_STAGE, IsolationGroup, ObservedInstance, missing};
 use tourniquet::plan::Plan;
 use tourniquet::policy;
 use tourniquet::step::{Step, Timeouts};
@@ -45,8 +45,14 @@ fn contained(of: &ObservedInstance) -> ObservedInstance {
     after
 }
 
+/// What is missing, with the plan for the instance as it is now beside the one that was carried out.
+fn missing_now(plan: &Plan, instance: &ObservedInstance) -> Plan {
+    let fresh = decided(&observed(instance.clone())).plan;
+    missing(plan, &fresh, &Found::Instance(Box::new(instance.clone())))
+}
+
 fn missing_of(plan: &Plan, instance: ObservedInstance) -> Vec<&'static str> {
-    missing(plan, &Found::Instance(Box::new(instance))).steps().map(Step::name).collect()
+    missing_now(plan, &instance).steps().map(Step::name).collect()
 }
 
 fn subject() -> ObservedInstance {
@@ -77,7 +83,6 @@ fn an_untouched_instance_misses_the_whole_plan() {
 #[case::it_may_be_stopped(|one: &mut ObservedInstance| one.protected_from_stop = Some(false), "protect_from_stop")]
 #[case::shutting_down_ends_it(|one: &mut ObservedInstance| one.on_shutdown = Some("terminate".to_owned()), "stop_on_shutdown")]
 #[case::a_volume_goes_with_it(|one: &mut ObservedInstance| one.volumes[0].goes_with_instance = true, "keep_volume")]
-#[case::timeouts_are_back(|one: &mut ObservedInstance| one.interfaces[0].timeouts = Timeouts::default(), "lower_connection_timeout")]
 #[case::it_serves_again(|one: &mut ObservedInstance| one.auto_scaling = in_auto_scaling("InService"), "enter_standby")]
 fn whatever_somebody_undoes_is_missing(#[case] undo: impl Fn(&mut ObservedInstance), #[case] step: &str) {
     let mut tampered = contained(&subject());
@@ -90,7 +95,7 @@ fn whatever_somebody_undoes_is_missing(#[case] undo: impl Fn(&mut ObservedInstan
 fn an_interface_attached_since_is_isolated_too() {
     let mut more = contained(&subject());
     more.interfaces.push(interface(7));
-    let missing = missing(&plan(&subject()), &Found::Instance(Box::new(more)));
+    let missing = missing_now(&plan(&subject()), &more);
     let [Step::IsolateInterface(step)] = &missing.steps().collect::<Vec<_>>()[..] else { unreachable!("{missing:?}") };
     assert_eq!((&step.interface, &step.group), (&eni(7), &Some(group(GROUP))));
     assert_eq!(step.original, interface(7).groups, "what it had is remembered");
@@ -101,10 +106,30 @@ fn one_in_another_vpc_gets_a_group_there_first() {
     let mut more = contained(&subject());
     more.interfaces.push(interface(7));
     more.interfaces[1].vpc = vpc(2);
-    let missing = missing(&plan(&subject()), &Found::Instance(Box::new(more)));
+    let missing = missing_now(&plan(&subject()), &more);
     let by_name = names(&missing);
     assert!(by_name.iter().any(|(_, steps)| steps == &["prepare_isolation_group"]), "{by_name:?}");
     assert_eq!(by_name.last(), Some(&(ISOLATE_STAGE, vec!["isolate_interface"])));
+}
+
+#[test]
+fn what_could_not_be_read_at_first_is_done_once_it_can_be() {
+    let blind = ObservedInstance { protected_from_stop: None, ..subject() };
+    let mut now = contained(&blind);
+    now.protected_from_stop = Some(false);
+    assert_eq!(missing_of(&plan(&blind), now), ["protect_from_stop"]);
+}
+
+#[test]
+fn an_elastic_address_put_on_since_is_taken_off_too() {
+    let mut reached = contained(&subject());
+    reached.interfaces[0].addresses[0] = Address {
+        private_ip: "10.0.0.1".to_owned(),
+        public_ip: Some("203.0.113.7".to_owned()),
+        allocation: Some("eipalloc-0123456789abcdef0".to_owned()),
+        association: Some("eipassoc-0123456789abcdef0".to_owned()),
+    };
+    assert_eq!(missing_of(&plan(&subject()), reached), ["disassociate_address"]);
 }
 
 #[test]
@@ -114,7 +139,7 @@ fn what_is_gone_needs_nothing() {
     less.volumes.clear();
     less.auto_scaling = None;
     assert_eq!(missing_of(&plan(&subject()), less), Vec::<&str>::new());
-    assert!(missing(&plan(&subject()), &Found::Absent).is_empty());
+    assert!(missing(&plan(&subject()), &plan(&subject()), &Found::Absent).is_empty());
 }
 
 #[test]

@@ -265,6 +265,18 @@ fn everything_made_is_filed_under_the_case_that_stands() {
 }
 
 #[test]
+fn a_group_recorded_before_a_crash_is_used_and_not_made_again() {
+    let mut fresh = instance();
+    fresh.isolation.clear();
+    let mut plan = plan_of(fresh);
+    assert_eq!(isolations(&plan)[0].group, None);
+    plan.know_groups(&instance().isolation);
+    assert_eq!(isolations(&plan)[0].group, Some(group(GROUP)));
+    let Some(Step::PrepareIsolationGroup(step)) = plan.steps().next() else { unreachable!("the group comes first") };
+    assert_eq!(step.group, Some(group(GROUP)));
+}
+
+#[test]
 fn snapshots_are_locked_as_the_guardrails_say() {
     let snapshots = vec![tourniquet::id::SnapshotId::parse("snap-0123456789abcdef0").expect("a snapshot id")];
     let plan = |lock: &str| {
