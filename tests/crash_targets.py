@@ -34,6 +34,10 @@ class Accused:
         """Another finding about the same target."""
         return self.accuse()
 
+    def owns(self, resource):
+        """Whether a change of this resource is a change of the target and of nobody else."""
+        return resource in ("*", self.arn)
+
 
 class User(Accused):
     """A user with every credential; the attacker holds a key and a session minted from it."""
@@ -276,6 +280,12 @@ class Instance(Accused):
         assert seed_instances.groups_now(self.lab, self.neighbour) == self.neighbour.groups, "the neighbour was isolated"
         assert lets_in(self.lab.client("s3", seed_instances.instance_credentials(self.lab, self.neighbour)))
         assert not [w for w in writes if w.startswith(self.destructive)], writes
+
+    def owns(self, resource):
+        mine = [self.instance.id, *self.instance.interfaces, *self.instance.volumes.values(), self.instance.role.arn]
+        mine += [self.instance.auto_scaling_group, *self.instance.target_groups.values(), self.instance.allocation]
+        made = ("security-group/", "security-group-rule/", "snapshot/", f"vpc/{self.instance.vpc}")
+        return resource == "*" or any(part in resource for part in [*mine, *made])
 
     def check_end(self, writes):
         self.check_kept(writes)

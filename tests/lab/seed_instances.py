@@ -89,6 +89,7 @@ def instance(
     ipv6_only=False, data_volumes=0, volume_size=8, kms_key=None, elastic_address=False, public_address=False,
     auto_scaling=False, min_size=0, target_groups=(), load_balancer=False, spot=False, instance_store=False,
     state="running", tags=None, eks_cluster=None, user_data="", instance_type="m5.large",
+    on_shutdown=None,
 ):  # fmt: skip
     """An instance; `other_vpc` adds an interface of another VPC, `target_groups` names target types, `kms_key` encrypts
     its volumes ("aws/ebs" with the default key)."""
@@ -112,6 +113,8 @@ def instance(
         arguments["InstanceMarketOptions"] = {"MarketType": "spot"}
     if user_data:
         arguments["UserData"] = user_data
+    if on_shutdown:
+        arguments["InstanceInitiatedShutdownBehavior"] = on_shutdown
     tags = dict(tags or {})
     if eks_cluster:
         tags |= {"eks:cluster-name": eks_cluster, f"kubernetes.io/cluster/{eks_cluster}": "owned"}
