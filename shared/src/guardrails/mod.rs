@@ -4,6 +4,7 @@
 //! invocation. One that cannot be read, or does not hold together, lets Tourniquet *propose*, never *contain*
 //! (CONTAINMENT H2, H3, H5).
 
+pub mod isolation;
 mod parse;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::{Finding, TargetKind};
 use crate::id::{AccountId, Arn, UniqueId};
 
+pub use isolation::{Allow, AutoScaling, Direction, EvidenceLock, Isolation, LockMode, Peer};
 pub use parse::GuardrailsError;
 
 /// How far to go. Ordered: a lower mode does less.
