@@ -333,6 +333,12 @@ impl Step {
         }
     }
 
+    /// Whether it is offered and not promised: an instance type or an account may not know it.
+    #[must_use]
+    pub fn is_best_effort(&self) -> bool {
+        matches!(self, Self::LowerConnectionTimeout(_) | Self::UntrackConnections(_))
+    }
+
     /// Whether this one, of two that change the same thing, denies more.
     #[must_use]
     pub fn reaches_further(&self, other: &Self) -> bool {

@@ -197,6 +197,16 @@ mod calls {
             self.settled(aws, group, request_id).await
         }
 
+        /// Whether the group is there and lets through what is allowed, and nothing else.
+        ///
+        /// # Errors
+        /// With what AWS said.
+        pub(crate) async fn is_clean(&self, aws: &Compute) -> Result<bool, Fault> {
+            let Some(group) = &self.group else { return Ok(false) };
+            let (is_there, found) = join(self.is_there(aws, group), rules_of(aws, group)).await;
+            Ok(is_there? && difference(&found?, &self.openings()).is_empty())
+        }
+
         async fn settled(&self, aws: &Compute, group: GroupId, created: Option<String>) -> Result<Applied, Fault> {
             let settled = settle(aws, &group, &self.openings(), "IsolationGroupNotClean").await?;
             let done = Self { group: Some(group), ..self.clone() };

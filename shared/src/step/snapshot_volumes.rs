@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ec2::tags_option;
 use super::{Change, Origin, Undo};
+use crate::guardrails::EvidenceLock;
 use crate::id::{InstanceId, Region, SnapshotId, VolumeId};
 use crate::text::shell_word;
 
@@ -24,6 +25,8 @@ pub struct SnapshotVolumes {
     pub volumes: Vec<VolumeId>,
     /// The case.
     pub origin: Origin,
+    /// How they are locked once they are there.
+    pub lock: EvidenceLock,
     /// The snapshots; none until they are taken.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub snapshots: Vec<SnapshotId>,

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::observed::{Interface, IsolationGroup, Lifecycle, ObservedInstance, Registration};
-use crate::guardrails::{Allow, AutoScaling, EvidenceLock, Isolation, LockMode};
+use crate::guardrails::{Allow, AutoScaling, EvidenceLock, Isolation};
 use crate::id::{CaseId, GroupId, SnapshotId, VpcId};
 use crate::plan::{Plan, Stage};
 use crate::policy;
 use crate::step::{
     DenySession, DeregisterFromLoadBalancer, DeregisterTarget, DetachFromAutoScaling, DisassociateAddress, EnterStandby,
-    IsolateInterface, KeepVolume, LockSnapshot, LowerConnectionTimeout, Origin, PrepareIsolationGroup, ProtectFromScaleIn,
+    IsolateInterface, KeepVolume, Lock, LockSnapshot, LowerConnectionTimeout, Origin, PrepareIsolationGroup, ProtectFromScaleIn,
     ProtectFromStop, ProtectFromTermination, RemovePublicAddress, SnapshotVolumes, Step, StopOnShutdown, Timeouts,
     UntrackConnections,
 };
@@ -82,7 +82,7 @@ fn group_of(instance: &ObservedInstance, vpc: &VpcId, setting: &Setting<'_>) -> 
     PrepareIsolationGroup {
         region: instance.region.clone(),
         vpc: vpc.clone(),
-        name: format!("tourniquet-isolation-{vpc}"),
+        name: PrepareIsolationGroup::name_in(vpc),
         allow: setting.isolation.allow.iter().filter(is_for).cloned().collect(),
         origin: setting.origin.clone(),
         group: known_group(instance, vpc),
@@ -185,8 +185,8 @@ fn connections(instance: &ObservedInstance, isolation: &Isolation) -> Vec<Step> 
     let mut steps: Vec<Step> = Vec::new();
     let region = &instance.region;
     for interface in instance.interfaces.iter().filter(|interface| !interface.is_managed) {
-        if isolation.lower_connection_timeouts && interface.timeouts != Timeouts::lowered() {
-            let before = interface.timeouts.clone();
+        if isolation.lower_connection_timeouts && interface.timeouts != Timeouts::LOWEST {
+            let before = interface.timeouts;
             steps.push(LowerConnectionTimeout { region: region.clone(), interface: interface.id.clone(), before }.into());
         }
         if let Some(public_ip) = interface.assigned_public_address().filter(|_| isolation.remove_public_addresses) {
@@ -258,12 +258,10 @@ pub fn deregistration(instance: &ObservedInstance, registrations: &[Registration
 /// What locks the snapshots that were taken, pending or not (CONTAINMENT B18).
 #[must_use]
 pub fn locks(instance: &ObservedInstance, taken: &SnapshotVolumes) -> Plan {
-    let lock = &taken.lock;
-    if lock.mode == LockMode::None {
-        return Plan::default();
-    }
+    let Some(mode) = Lock::of(taken.lock.mode) else { return Plan::default() };
+    let days = taken.lock.days;
     let step = |snapshot: &SnapshotId| {
-        LockSnapshot { region: instance.region.clone(), snapshot: snapshot.clone(), mode: lock.mode, days: lock.days }.into()
+        LockSnapshot { region: instance.region.clone(), snapshot: snapshot.clone(), mode, days }.into()
     };
     plan(vec![(EVIDENCE_STAGE, taken.snapshots.iter().map(step).collect())])
 }

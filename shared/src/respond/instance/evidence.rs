@@ -21,7 +21,7 @@ use crate::text::printable;
 
 /// Everything read beside the steps.
 #[derive(Debug)]
-pub(super) struct Beside {
+pub(crate) struct Beside {
     pieces: Vec<Result<Evidence, (&'static str, Fault)>>,
     registrations: Result<Vec<Registration>, Fault>,
 }

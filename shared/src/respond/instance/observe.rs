@@ -140,7 +140,7 @@ pub(super) async fn look(access: &Access, finding: &Finding, target: &Target, pl
     });
     let (seen, groups, denies) = tokio::join!(
         Box::pin(instance(&aws, &finding.region, &accused.id)),
-        futures_util::future::join_all(prepared.iter().map(|step| step.look(&aws))),
+        futures_util::future::join_all(prepared.iter().map(|step| step.is_clean(&aws))),
         futures_util::future::join_all(denies.map(|(role, name)| deny(&aws, role, name))),
     );
     let failed = |fault| Retry::before_any_change("reading", accused.id.to_string(), &fault);

@@ -24,7 +24,7 @@ fn contained(of: &ObservedInstance) -> ObservedInstance {
     let mut after = of.clone();
     for interface in &mut after.interfaces {
         interface.groups = vec![group(GROUP)];
-        interface.timeouts = Timeouts::lowered();
+        interface.timeouts = Timeouts::LOWEST;
     }
     after.isolation.insert(vpc(1), IsolationGroup { id: group(GROUP), is_clean: Some(true) });
     after.protected_from_termination = Some(true);
