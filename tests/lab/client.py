@@ -298,6 +298,18 @@ class Lab:
         body = {"interface": interface, "requester_managed": requester_managed}
         return self._ask("POST", "/lab/interfaces", self._here(body))
 
+    def set_snapshots(self, **settings):
+        """How snapshots come about from now on: `delay_ms`, `hold`, `fail_next`, `fail_message`, `blocks`, `page`."""
+        return self._ask("POST", "/lab/snapshots", settings)
+
+    def snapshot_settings(self):
+        """The settings, and under `pending` what is not finished yet."""
+        return self._ask("GET", "/lab/snapshots")
+
+    def release_snapshots(self, ids=None, fail=""):
+        """Let pending snapshots end now, all or these; `fail` is why they fail."""
+        return self._ask("POST", "/lab/snapshots/release", {"ids": ids, "fail": fail})["released"]
+
     def _here(self, body):
         return {"account": self.account, "region": self.region, **body}
 
