@@ -290,7 +290,8 @@ class Lab:
         return self._ask("POST", "/lab/dates", body)["dated"]
 
     def set_instance(self, instance, **body):
-        """What no API call makes of an instance: `root_device_type="instance-store"`."""
+        """What no API call makes of an instance: `root_device_type="instance-store"`, and its `lifecycle_state` in an
+        Auto Scaling group."""
         return self._ask("POST", "/lab/instances", self._here({"instance": instance, **body}))
 
     def set_interface(self, interface, requester_managed=True):

@@ -35,7 +35,8 @@ PRIVATE_NAMES = {
         "Instance.prep_nics", "Instance.terminate", "Instance.network_interfaces", "Instance.private_dns_name",
     ),
     "moto.ec2.models.elastic_block_store": (
-        "Snapshot.__init__", "Snapshot.progress", "EBSBackend.create_snapshot", "EBSBackend._create_default_encryption_key",
+        "Snapshot.__init__", "Snapshot.progress", "EBSBackend.create_snapshot",
+        "EBSBackend._create_default_encryption_key",
     ),
     "moto.ec2.models.security_groups": ("SecurityGroupRule", "SecurityGroupBackend.describe_security_group_rules"),
     "moto.ec2.utils": (

@@ -26,3 +26,4 @@ from . import (  # noqa: F401
     sts,
     trust_policies,
 )
+from . import ec2_dry_run  # noqa: E402, F401, I001
