@@ -351,7 +351,7 @@ TAKES_NO_RESOURCE = {
         "guardduty:GetFindings", "securityhub:GetFindings", "securityhub:BatchUpdateFindings",
         "ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeAddresses",
         "ec2:DescribeIamInstanceProfileAssociations", "ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules",
-        "ec2:DescribeSnapshots",
+        "ec2:DescribeSnapshots", "ec2:DescribeLockedSnapshots", "ec2:DescribeInstanceAttribute",
         "autoscaling:DescribeAutoScalingInstances", "elasticloadbalancing:DescribeLoadBalancers",
         "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
     },
