@@ -20,6 +20,8 @@ pub mod step;
 
 pub mod guardrails;
 
+pub mod evidence;
+
 pub mod event;
 
 pub mod finding;
