@@ -13,7 +13,7 @@ mod open_case;
 pub mod store;
 
 pub use chain::{Broken, ChainReport, event_key, verify_chain};
-pub use entry::{Actor, Entry, EntryKind};
+pub use entry::{Actor, Entry, EntryKind, Object};
 #[cfg(feature = "s3")]
 pub use journal::Journal;
 pub use open_case::{Lease, Memory, OpenCase, State};
