@@ -2,9 +2,9 @@
 
 use futures_util::future::join_all;
 
-use super::Delivery;
 use super::conclude::{Work, taken_over};
-use crate::aws::Fault;
+use super::{Delivery, Kind};
+use crate::aws::{Access, Fault};
 use crate::case::store::{Remembered, Written};
 use crate::containment::identity;
 use crate::error::Retry;
@@ -14,7 +14,7 @@ use crate::step::{Step, is_full};
 
 /// What became of a step.
 #[derive(Debug, Clone)]
-pub(super) struct Attempt {
+pub(crate) struct Attempt {
     pub(super) step: Step,
     /// The step as it was carried out, where the plan could not know.
     pub(super) as_done: Option<Step>,
@@ -25,17 +25,17 @@ pub(super) struct Attempt {
     full: bool,
 }
 
-impl Delivery<'_> {
+impl<K: Kind> Delivery<'_, K> {
     /// The denies of our own: side by side, and beside the write that remembers the plan.
-    pub(super) async fn cut(&self, iam: &aws_sdk_iam::Client, cuts: &[Cut]) -> Vec<Attempt> {
-        join_all(cuts.iter().map(|cut| self.attempt(iam, cut.step()))).await
+    pub(super) async fn cut(&self, access: &Access, cuts: &[Cut]) -> Vec<Attempt> {
+        join_all(cuts.iter().map(|cut| self.attempt(access, cut.step()))).await
     }
 
     /// Everything else of a remembered plan, or the part of it that `only` names: stage after stage, the steps of a
     /// stage side by side.
     pub(super) async fn carry_out(
         &self,
-        iam: &aws_sdk_iam::Client,
+        access: &Access,
         remembered: &Remembered,
         only: Option<&Plan>,
     ) -> Vec<Attempt> {
@@ -43,9 +43,12 @@ impl Delivery<'_> {
         let by_itself = |step: &Step| !matches!(step, Step::DeactivateMfaDevice(_));
         let is_wanted =
             |step: &&Step| only.map_or_else(|| by_itself(step), |only| only.steps().any(|wanted| wanted.is_same_change(step)));
-        let mut attempts = Vec::new();
+        let mut attempts: Vec<Attempt> = Vec::new();
         for stage in &remembered.plan().then {
-            attempts.extend(join_all(stage.steps.iter().filter(is_wanted).map(|step| self.attempt(iam, step))).await);
+            // What a stage before found out, the steps of this one are given.
+            let done: Vec<Step> = attempts.iter().filter_map(|attempt| attempt.as_done.clone()).collect();
+            let steps = stage.steps.iter().filter(is_wanted);
+            attempts.extend(join_all(steps.map(|step| self.attempt_given(access, step, &done))).await);
         }
         attempts
     }
@@ -55,7 +58,7 @@ impl Delivery<'_> {
     /// (CONTAINMENT A19).
     pub(super) async fn climb_down(
         &self,
-        work: &mut Work,
+        work: &mut Work<K>,
         remembered: Remembered,
         attempts: &mut Vec<Attempt>,
     ) -> Result<Remembered, Retry> {
@@ -69,7 +72,7 @@ impl Delivery<'_> {
         let mut carried_out: Vec<Step> = work.case.plan.rungs().cloned().collect();
         carried_out.reverse();
         while let Some(rung) = carried_out.pop().or_else(|| work.case.plan.rung_after(&failed).cloned()) {
-            let attempt = self.attempt(&work.decided.access.iam, &rung).await;
+            let attempt = self.attempt(&work.decided.access, &rung).await;
             let holds = attempt.report.status.holds();
             attempts.push(attempt);
             if holds {
@@ -89,10 +92,21 @@ impl Delivery<'_> {
         Ok(remembered)
     }
 
-    async fn attempt(&self, iam: &aws_sdk_iam::Client, step: &Step) -> Attempt {
+    /// A step with what earlier ones found out, which it is remembered with as done.
+    async fn attempt_given(&self, access: &Access, step: &Step, done: &[Step]) -> Attempt {
+        let given = step.given(done);
+        let mut attempt = self.attempt(access, &given).await;
+        if given != *step {
+            attempt.as_done.get_or_insert(given);
+            attempt.step = step.clone();
+        }
+        attempt
+    }
+
+    async fn attempt(&self, access: &Access, step: &Step) -> Attempt {
         let started_ms = self.elapsed_ms();
-        // Boxed: the futures of nine SDK operations, of which one is polled.
-        let applied = Box::pin(step.apply_to_identity(iam)).await;
+        // Boxed: the futures of many SDK operations, of which one is polled.
+        let applied = Box::pin(K::apply(self.function, access, step)).await;
         let took_ms = self.elapsed_ms() - started_ms;
         let retryable = applied.as_ref().is_err_and(Fault::is_retryable);
         let full = applied.as_ref().is_err_and(|fault| is_full(&fault.code));

@@ -221,7 +221,7 @@ pub(crate) fn role() -> ObservedRole {
 }
 
 pub(crate) fn observed(principal: Principal) -> Observed {
-    Observed { source: AtSource::NotKept, guardrails: Ok(shipped()), principal }
+    Observed { source: AtSource::NotKept, guardrails: Ok(shipped()), state: principal }
 }
 
 pub(crate) fn observed_user(user: ObservedUser) -> Observed {
