@@ -4,11 +4,13 @@
 //! *open case* object under `targets/`, which is the idempotency key, the lease and the memory of the original state
 //! in a single conditional write.
 
+pub mod belongs;
 mod chain;
 mod entry;
 #[cfg(feature = "s3")]
 mod journal;
 mod open_case;
+pub mod sealed;
 #[cfg(feature = "s3")]
 pub mod store;
 

@@ -2,10 +2,12 @@
 //! Pure: whoever has the blocks, or a list of them, computes the same.
 
 mod block;
+mod file;
 mod manifest;
 mod retention;
 
 pub use block::{BlockFault, Declared, ZERO_BLOCK, data_digest};
+pub use file::ManifestFile;
 pub use manifest::{
     BLOCK_SIZE, ContentBuilder, FORMAT, IndexBuilder, Invalid, Level, Manifest, SEGMENT_BLOCKS, Segment, combine, volume_bytes,
 };
