@@ -289,6 +289,18 @@ class Lab:
         body = {"account": self.account, "what": what, "at": at if isinstance(at, str) else at.isoformat(), **body}
         return self._ask("POST", "/lab/dates", body)["dated"]
 
+    def set_instance(self, instance, **body):
+        """What no API call makes of an instance: `root_device_type="instance-store"`."""
+        return self._ask("POST", "/lab/instances", self._here({"instance": instance, **body}))
+
+    def set_interface(self, interface, requester_managed=True):
+        """Make an interface one that another AWS service manages."""
+        body = {"interface": interface, "requester_managed": requester_managed}
+        return self._ask("POST", "/lab/interfaces", self._here(body))
+
+    def _here(self, body):
+        return {"account": self.account, "region": self.region, **body}
+
     def seed_trail(self, event, account=None, region="us-east-1"):
         """A CloudTrail record (what `CloudTrailEvent` holds) of a call this lab has not seen; its event id."""
         body = {"account": account or self.account, "region": region, "event": event}

@@ -91,6 +91,8 @@ def serve(port, ready_file, with_stdin=False):
 _FIRST_READS = (
     ("sts", "get_caller_identity"), ("iam", "list_users"), ("s3", "list_buckets"), ("securityhub", "get_findings"),
     ("guardduty", "list_detectors"), ("events", "list_rules"), ("sns", "list_topics"), ("sqs", "list_queues"),
+    ("ec2", "describe_security_groups"), ("autoscaling", "describe_auto_scaling_instances"),
+    ("elbv2", "describe_target_groups"), ("elb", "describe_load_balancers"),
     ("logs", "describe_log_groups"), ("kms", "list_keys"), ("cloudtrail", "lookup_events"),
 )  # fmt: skip
 

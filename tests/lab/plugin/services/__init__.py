@@ -1,8 +1,13 @@
 """Service operations moto lacks or answers unlike AWS; importing this registers them all."""
 
 from . import (  # noqa: F401
+    autoscaling,
     bedrock,
     cloudtrail,
+    ec2_addresses,
+    ec2_groups,
+    ec2_instances,
+    ec2_interfaces,
     events,
     functions,
     guardduty,
@@ -10,6 +15,7 @@ from . import (  # noqa: F401
     iam_boundaries,
     iam_lists,
     iam_quotas,
+    load_balancers,
     s3,
     securityhub,
     sns,
