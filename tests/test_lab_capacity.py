@@ -76,6 +76,19 @@ def test_a_detached_instance_may_come_back(lab, autoscaling):
     assert state(autoscaling, victim.id)["LifecycleState"] == "InService"
 
 
+@pytest.mark.parametrize("lifecycle_state", ["Pending", "Terminating:Wait"])
+def test_who_is_on_the_way_in_or_out_neither_stands_by_nor_leaves(lab, autoscaling, lifecycle_state):
+    victim = seed_instances.instance(lab, auto_scaling=True)
+    lab.set_instance(victim.id, lifecycle_state=lifecycle_state)
+    leave = {
+        "AutoScalingGroupName": victim.auto_scaling_group, "InstanceIds": [victim.id],
+        "ShouldDecrementDesiredCapacity": False,
+    }  # fmt: skip
+    refused("ValidationError", autoscaling.enter_standby, **leave)
+    error = refused("ValidationError", autoscaling.detach_instances, **leave)
+    assert "is not in InService or Standby." in str(error)
+
+
 def test_protection_from_scale_in_is_for_members(lab, autoscaling):
     victim = seed_instances.instance(lab, auto_scaling=True)
     protect = {"AutoScalingGroupName": victim.auto_scaling_group, "ProtectedFromScaleIn": True}

@@ -253,6 +253,15 @@ def test_the_profile_of_an_instance(lab, ec2):
     assert (found["IamInstanceProfile"]["Arn"], found["State"]) == (with_path.profile, "associated")
 
 
+def test_a_dry_run_changes_nothing(lab, ec2):
+    victim = seed_instances.instance(lab)
+    isolation = seed_instances.group(lab, victim.network)
+    change, eni = ec2.modify_network_interface_attribute, victim.interfaces[0]
+    refused("DryRunOperation", change, NetworkInterfaceId=eni, Groups=[isolation], DryRun=True)
+    refused("DryRunOperation", ec2.create_snapshot, VolumeId=victim.volumes["/dev/sda1"], DryRun=True)
+    assert groups(ec2, eni) == [victim.network.group]
+
+
 # --- credentials -----------------------------------------------------------------------------------
 
 

@@ -86,8 +86,8 @@ def about_role(text, role, named, words=None):
 def about_instance(text, instance, named="i-0123456789abcdef0", words=None):
     """An event about an instance: its id, interfaces, VPC, profile and account take the place of the event's.
 
-    The sample's interface is the primary one; `words` says what else is replaced. Where the instance has no profile, the
-    event says none either.
+    The sample's interface is the primary one; `words` says what else is replaced. Where the instance has no profile,
+    the event says none either.
     """
     profile = instance.profile or ""
     ids = {
