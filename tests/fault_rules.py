@@ -63,7 +63,7 @@ def calls_of(requests, target):
     changed = False
     for n, (operation, subject) in enumerate(requests):
         pattern = _pattern(operation, subject)
-        changed = changed or _changes_iam(operation)
+        changed = changed or changes_target(operation)
         nth = met[operation, pattern] = met.get((operation, pattern), 0) + 1
         stage = "settle" if n == last_claim and nth > 1 else _stage(operation, pattern, changed)
         if stage == "last use" and target.has_to_be_found and nth == 1:
@@ -76,8 +76,13 @@ def _is_claim(operation, subject):
     return operation == "s3:PutObject" and "/targets/" in subject
 
 
-def _changes_iam(operation):
-    return operation.startswith("iam:") and not operation.startswith(("iam:Get", "iam:List"))
+TARGETS = ("iam", "ec2", "autoscaling", "elasticloadbalancing")
+"""The services a target is of."""
+
+
+def changes_target(operation):
+    service, name = operation.split(":")
+    return service in TARGETS and not name.startswith(("Get", "List", "Describe"))
 
 
 def _pattern(operation, subject):
@@ -97,14 +102,33 @@ def _stage(operation, pattern, changed):
             return "claim" if "targets/" in pattern else "ledger"
         return "guardrails" if "guardrails" in pattern else "open case"
     if service == "iam":
-        if _changes_iam(operation):
+        if changes_target(operation):
             return "cut" if name in ("PutUserPolicy", "PutRolePolicy") else "step"
         if name == "GetAccessKeyLastUsed":
             return "last use"
         sort = "principal" if name in ("GetUser", "GetRole") else "detail"
         return f"{sort} again" if changed else sort
+    if service in ("ec2", "autoscaling", "elasticloadbalancing"):
+        return _stage_of_compute(service, name, changed)
     by_service = {"guardduty": "source", "sns": "tell", "securityhub": "note", "sts": "enter", "cloudtrail": "evidence"}
     return by_service[service]
+
+
+EVIDENCE = ("GetConsoleOutput", "GetConsoleScreenshot", "DescribeTargetGroups", "DescribeTargetHealth")
+"""Read beside the steps; what they do not give is named for a person."""
+OF_A_STEP = ("DescribeSnapshots",)
+"""Reads that a change begins with."""
+
+
+def _stage_of_compute(service, name, changed):
+    if changes_target(f"{service}:{name}"):
+        return "cut" if name == "ModifyNetworkInterfaceAttribute" else "step"
+    if name in EVIDENCE:
+        return "evidence"
+    if name in OF_A_STEP:
+        return "step"
+    sort = "principal" if name == "DescribeInstances" else "detail"
+    return f"{sort} again" if changed else sort
 
 
 def expected(column, call, target):

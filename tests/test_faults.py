@@ -7,14 +7,14 @@ import os
 
 import fault_matrix
 import pytest
-from crash_targets import Key, Member, Recreated, RoleSession, User
+from crash_targets import Instance, Key, Member, Recreated, RoleSession, User
 from fault_rules import COLUMNS, IN_THE_SDK, LASTING
 
 FULL = os.environ.get("FULL") == "1"
 EVERYTHING = COLUMNS + LASTING + (IN_THE_SDK if FULL else [])
 # The calls of these two are those of a user, but for the first of Key and the missing changes of Recreated.
 SOME = [column for column in EVERYTHING if FULL or column.kind in ("crash_after", "access_denied", "internal_error")]
-MATRICES = {User: EVERYTHING, RoleSession: EVERYTHING, Recreated: SOME, Key: SOME, Member: EVERYTHING}
+MATRICES = {User: EVERYTHING, RoleSession: EVERYTHING, Recreated: SOME, Key: SOME, Member: EVERYTHING, Instance: EVERYTHING}
 # The other calls of Member are those of User, with the session that this one gives.
 ROWS = {Member: "sts:AssumeRole"}
 

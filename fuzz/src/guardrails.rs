@@ -1,11 +1,12 @@
 //! Guardrails files: one is refused with a line and a reason, or it has an answer to every finding.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use tourniquet::containment::identity::{Observed, Principal, decide};
 use tourniquet::containment::{AtSource, Verdict};
 use tourniquet::finding::{Finding, Target, TargetKind, Trigger};
-use tourniquet::guardrails::{Guardrails, Mode, Subject};
+use tourniquet::guardrails::{Direction, Guardrails, Mode, Peer, Subject};
 use tourniquet::id::{AccountId, Arn, UniqueId};
 
 use super::text::is_printable;
@@ -21,6 +22,7 @@ pub fn check(text: &str, findings: &[Finding]) {
         Ok(guardrails) => {
             let commented = Guardrails::parse(FILE, &format!("{text}\n# the end\n"));
             assert_eq!(commented.as_ref(), Ok(guardrails), "a comment changed the file");
+            check_isolation(guardrails);
             for finding in findings {
                 check_rulings(guardrails, finding);
             }
@@ -35,6 +37,22 @@ pub fn check(text: &str, findings: &[Finding]) {
             check_decision(&parsed.clone().map_err(|error| error.to_string()), finding, target);
         }
     }
+}
+
+/// Whoever is let through is somebody, for a reason that EC2 takes, and never the world.
+fn check_isolation(guardrails: &Guardrails) {
+    for allow in &guardrails.isolation().allow {
+        assert!(allow.port != 0 && !allow.because.trim().is_empty() && is_printable(&allow.because), "{allow:?}");
+        match &allow.peer {
+            Peer::Cidr(network) => {
+                let (address, length) = network.split_once('/').expect("a network");
+                assert!(address.parse::<IpAddr>().is_ok() && length.parse::<u8>().is_ok_and(|length| length >= 8), "{allow:?}");
+            }
+            Peer::Group(_) => assert!(allow.vpc.is_some(), "{allow:?}"),
+            Peer::PrefixList(_) => assert_eq!(allow.direction, Direction::Out, "{allow:?}"),
+        }
+    }
+    assert!((1..=36_500).contains(&guardrails.evidence().days), "{:?}", guardrails.evidence());
 }
 
 /// Every kind of target has a ruling under the ceiling, in words that can be shown.

@@ -41,7 +41,7 @@ pub fn check(finding: &Finding) -> usize {
     let mut planned = 0;
     for target in &finding.targets {
         for source in [AtSource::NotKept, AtSource::Confirmed(Box::new(finding.clone()))] {
-            let observed = Observed { source, guardrails: GUARDRAILS.clone(), principal: principal(finding, target) };
+            let observed = Observed { source, guardrails: GUARDRAILS.clone(), state: principal(finding, target) };
             let decision = decide(finding, target, &observed, &responder(finding), now());
             assert_eq!(decide(finding, target, &observed, &responder(finding), now()), decision, "decided twice, otherwise");
             planned += check_plan(&decision);

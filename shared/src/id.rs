@@ -20,7 +20,7 @@ fn is_name_character(character: char) -> bool {
 }
 
 /// Whether `value` is an id of EC2 such as `eni-0123456789abcdef0`, in the short or the long form.
-fn is_ec2_id(value: &str, prefix: &str) -> bool {
+pub(crate) fn is_ec2_id(value: &str, prefix: &str) -> bool {
     value.strip_prefix(prefix).is_some_and(|hex| {
         (hex.len() == 8 || hex.len() == 17) && hex.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
     })

@@ -1,10 +1,36 @@
 //! What every decision goes through, whatever the target: is the claim any ground, and how far may we go.
 
-use super::{AtSource, Verdict};
+use super::{AtSource, Responder, Verdict};
 use crate::event::{Ignored, IgnoredReason};
 use crate::finding::{Finding, Target, Trigger};
 use crate::guardrails::{Guardrails, Mode, Ruling, Subject};
 use crate::text::printable;
+
+/// What the names of roles begin with through which an organization, its landing zone or its stack sets manage an account:
+/// without them nobody gets in from outside to help. Never touched, whatever the guardrails say (CONTAINMENT H2).
+const LANDING_ZONE_ROLES: [&str; 5] = [
+    "OrganizationAccountAccessRole",
+    "AWSControlTowerExecution",
+    "AWSCloudFormationStackSetAdministrationRole",
+    "AWSCloudFormationStackSetExecutionRole",
+    "stacksets-exec-",
+];
+
+/// Why `subject` is never touched: Tourniquet's own, the way of an organization into the account, or protected by the
+/// guardrails.
+pub(super) fn untouchable(subject: Subject<'_>, responder: &Responder, guardrails: Option<&Guardrails>) -> Option<String> {
+    if subject.arn.is_some_and(|arn| responder.is_own(arn)) {
+        return Some("this is Tourniquet's own role: the responder never contains itself".to_owned());
+    }
+    if let Some(arn) = subject.arn
+        && LANDING_ZONE_ROLES.iter().any(|role| arn.resource().rsplit('/').next().is_some_and(|name| name.starts_with(role)))
+        && arn.resource().starts_with("role/")
+    {
+        return Some("protected: it is how the organization or its stack sets get into this account".to_owned());
+    }
+    let protection = guardrails?.protection(subject)?;
+    Some(format!("protected: {}", printable(&protection.because, 120)))
+}
 
 /// Claims that are no ground for anything: gone at their source, or of a product nobody listed. `is_ours` says whether
 /// what the detector names is the target.
@@ -26,7 +52,9 @@ pub(super) fn not_to_be_acted_on(
     if let AtSource::Confirmed(source) = source
         && !(source.account == finding.account && source.targets.iter().any(is_ours))
     {
-        return Some(Verdict::Skip("the detector's own record of this finding names another target than the event does".to_owned()));
+        return Some(Verdict::Skip(
+            "the detector's own record of this finding names another target than the event does".to_owned(),
+        ));
     }
     if let AtSource::Settled(reason) = source {
         // Somebody archived it between the event and now: a person hears of it, since that may be the attacker.

@@ -4,7 +4,9 @@
 //! invocation. One that cannot be read, or does not hold together, lets Tourniquet *propose*, never *contain*
 //! (CONTAINMENT H2, H3, H5).
 
+pub mod isolation;
 mod parse;
+mod parse_isolation;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::{Finding, TargetKind};
 use crate::id::{AccountId, Arn, UniqueId};
 
+pub use isolation::{Allow, AutoScaling, Direction, EvidenceLock, Isolation, LockMode, Peer};
 pub use parse::GuardrailsError;
 
 /// How far to go. Ordered: a lower mode does less.
@@ -66,6 +69,8 @@ pub struct Guardrails {
     pub(crate) rules: Vec<Rule>,
     pub(crate) environments: Vec<Environment>,
     pub(crate) protections: Vec<Protection>,
+    pub(crate) isolation: Isolation,
+    pub(crate) evidence: EvidenceLock,
 }
 
 /// One rule: every condition given must hold. The first rule that matches decides.
@@ -171,6 +176,18 @@ impl Guardrails {
     #[must_use]
     pub fn may_deny_whole_role(&self) -> bool {
         self.deny_whole_role == DenyWholeRole::WhenFull
+    }
+
+    /// How far the isolation of an instance goes, and who still reaches it.
+    #[must_use]
+    pub fn isolation(&self) -> &Isolation {
+        &self.isolation
+    }
+
+    /// How the snapshots of a case are locked.
+    #[must_use]
+    pub fn evidence(&self) -> &EvidenceLock {
+        &self.evidence
     }
 
     /// The protection that covers `subject`, if one does.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::parse_isolation::{EvidenceTable, IsolationTable, evidence, isolation};
 use super::{DenyWholeRole, Environment, Glob, Guardrails, Mode, Protected, Protection, Rule};
 use crate::finding::TargetKind;
 use crate::id::{AccountId, Arn, UniqueId};
@@ -41,6 +42,10 @@ struct File {
     environment: Vec<Spanned<EnvironmentTable>>,
     #[serde(default)]
     protect: Vec<Spanned<ProtectTable>>,
+    #[serde(default)]
+    isolation: IsolationTable,
+    #[serde(default)]
+    evidence: EvidenceTable,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +99,7 @@ struct ProtectTable {
 }
 
 /// The file being read: turns byte ranges into lines.
-struct Source<'a> {
+pub(super) struct Source<'a> {
     file: &'a str,
     text: &'a str,
 }
@@ -104,12 +109,12 @@ impl Source<'_> {
         self.text.get(..at).unwrap_or(self.text).matches('\n').count() + 1
     }
 
-    fn error(&self, span: &Range<usize>, reason: impl Into<String>, suggestion: Option<String>) -> GuardrailsError {
+    pub(super) fn error(&self, span: &Range<usize>, reason: impl Into<String>, suggestion: Option<String>) -> GuardrailsError {
         GuardrailsError { file: self.file.to_owned(), line: self.line(span.start), reason: reason.into(), suggestion }
     }
 
     /// `value`, passed through `check`; the error carries its line.
-    fn checked<T, E: std::fmt::Display>(
+    pub(super) fn checked<T, E: std::fmt::Display>(
         &self,
         value: &Spanned<String>,
         check: impl Fn(&str) -> Result<T, E>,
@@ -142,6 +147,8 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Guardrails, GuardrailsErro
         rules,
         protections: tables.protect.iter().map(|table| protection(&source, table)).collect::<Result<_, _>>()?,
         environments,
+        isolation: isolation(&source, &tables.isolation)?,
+        evidence: evidence(&source, &tables.evidence)?,
     })
 }
 

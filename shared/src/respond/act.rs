@@ -3,8 +3,9 @@
 use futures_util::future::join_all;
 
 use super::conclude::{Work, taken_over};
+use super::walk::Decided;
 use super::{Delivery, Kind};
-use crate::aws::{Access, Fault};
+use crate::aws::Fault;
 use crate::case::store::{Remembered, Written};
 use crate::containment::identity;
 use crate::error::Retry;
@@ -27,18 +28,13 @@ pub(crate) struct Attempt {
 
 impl<K: Kind> Delivery<'_, K> {
     /// The denies of our own: side by side, and beside the write that remembers the plan.
-    pub(super) async fn cut(&self, access: &Access, cuts: &[Cut]) -> Vec<Attempt> {
-        join_all(cuts.iter().map(|cut| self.attempt(access, cut.step()))).await
+    pub(super) async fn cut(&self, decided: &Decided<K>, cuts: &[Cut]) -> Vec<Attempt> {
+        join_all(cuts.iter().map(|cut| self.attempt(decided, cut.step()))).await
     }
 
     /// Everything else of a remembered plan, or the part of it that `only` names: stage after stage, the steps of a
     /// stage side by side.
-    pub(super) async fn carry_out(
-        &self,
-        access: &Access,
-        remembered: &Remembered,
-        only: Option<&Plan>,
-    ) -> Vec<Attempt> {
+    pub(super) async fn carry_out(&self, decided: &Decided<K>, remembered: &Remembered, only: Option<&Plan>) -> Vec<Attempt> {
         // A device may have been enabled again by its owner since: only what evidence asks for now is taken away.
         let by_itself = |step: &Step| !matches!(step, Step::DeactivateMfaDevice(_));
         let is_wanted =
@@ -48,7 +44,7 @@ impl<K: Kind> Delivery<'_, K> {
             // What a stage before found out, the steps of this one are given.
             let done: Vec<Step> = attempts.iter().filter_map(|attempt| attempt.as_done.clone()).collect();
             let steps = stage.steps.iter().filter(is_wanted);
-            attempts.extend(join_all(steps.map(|step| self.attempt_given(access, step, &done))).await);
+            attempts.extend(join_all(steps.map(|step| self.attempt_given(decided, step, &done))).await);
         }
         attempts
     }
@@ -72,7 +68,7 @@ impl<K: Kind> Delivery<'_, K> {
         let mut carried_out: Vec<Step> = work.case.plan.rungs().cloned().collect();
         carried_out.reverse();
         while let Some(rung) = carried_out.pop().or_else(|| work.case.plan.rung_after(&failed).cloned()) {
-            let attempt = self.attempt(&work.decided.access, &rung).await;
+            let attempt = self.attempt(&work.decided, &rung).await;
             let holds = attempt.report.status.holds();
             attempts.push(attempt);
             if holds {
@@ -93,9 +89,9 @@ impl<K: Kind> Delivery<'_, K> {
     }
 
     /// A step with what earlier ones found out, which it is remembered with as done.
-    async fn attempt_given(&self, access: &Access, step: &Step, done: &[Step]) -> Attempt {
+    async fn attempt_given(&self, decided: &Decided<K>, step: &Step, done: &[Step]) -> Attempt {
         let given = step.given(done);
-        let mut attempt = self.attempt(access, &given).await;
+        let mut attempt = self.attempt(decided, &given).await;
         if given != *step {
             attempt.as_done.get_or_insert(given);
             attempt.step = step.clone();
@@ -103,16 +99,18 @@ impl<K: Kind> Delivery<'_, K> {
         attempt
     }
 
-    async fn attempt(&self, access: &Access, step: &Step) -> Attempt {
+    async fn attempt(&self, decided: &Decided<K>, step: &Step) -> Attempt {
         let started_ms = self.elapsed_ms();
         // Boxed: the futures of many SDK operations, of which one is polled.
-        let applied = Box::pin(K::apply(self.function, access, step)).await;
+        let applied = Box::pin(K::apply(self.function, decided, step)).await;
         let took_ms = self.elapsed_ms() - started_ms;
         let retryable = applied.as_ref().is_err_and(Fault::is_retryable);
         let full = applied.as_ref().is_err_and(|fault| is_full(&fault.code));
         let (status, request_id, as_done) = match applied {
             Ok(applied) if applied.changed => (Status::Done, applied.request_id, applied.as_done),
             Ok(applied) => (Status::Already, applied.request_id, applied.as_done),
+            // Offered, not promised: what this hardware or account does not know is left out, and said so.
+            Err(fault) if step.is_best_effort() && !retryable => (Status::Skipped(fault.to_string()), None, None),
             Err(fault) => (Status::Failed(fault.to_string()), None, None),
         };
         let report = StepReport {
@@ -139,13 +137,17 @@ pub(super) fn last_of_each(attempts: &[Attempt]) -> Vec<&Attempt> {
     last
 }
 
-/// The steps that failed when they were last tried: that they do not hold is no tampering.
+/// The steps that were not carried out when they were last tried: that they do not hold is no tampering, and there is
+/// nothing of them to undo.
+pub(super) fn undone_steps(attempts: &[Attempt]) -> Vec<Step> {
+    let tried = last_of_each(attempts).into_iter();
+    tried.filter(|attempt| !attempt.report.status.holds()).map(|attempt| attempt.step.clone()).collect()
+}
+
+/// Those of them that should have been.
 pub(super) fn failed_steps(attempts: &[Attempt]) -> Vec<Step> {
-    last_of_each(attempts)
-        .into_iter()
-        .filter(|attempt| !attempt.report.status.holds())
-        .map(|attempt| attempt.step.clone())
-        .collect()
+    let failed = |attempt: &&Attempt| matches!(attempt.report.status, Status::Failed(_));
+    last_of_each(attempts).into_iter().filter(failed).map(|attempt| attempt.step.clone()).collect()
 }
 
 impl Retry {

@@ -32,7 +32,7 @@ impl<K: Kind> Delivery<'_, K> {
             Ok(Written::Lost) => return Err(work.failed("remembering what else to change", &taken_over(), attempts)),
             Err(fault) => return Err(work.failed("remembering what else to change", &fault, attempts)),
         };
-        attempts.extend(self.carry_out(&work.decided.access, &remembered, Some(&wanted)).await);
+        attempts.extend(self.carry_out(&work.decided, &remembered, Some(&wanted)).await);
         self.record(work, attempts).await?;
         Ok(remembered.etag().clone())
     }

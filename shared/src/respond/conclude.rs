@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::act::{Attempt, failed_steps, last_of_each};
+use super::act::{Attempt, failed_steps, last_of_each, undone_steps};
 use super::verify::Verified;
 use super::walk::{Decided, with};
 use super::{Delivery, Kind};
@@ -71,8 +71,7 @@ impl<K: Kind> Delivery<'_, K> {
             remembered = self.climb_down(&mut work, remembered, &mut attempts).await?;
         }
         let memory = async { if first { store.append(&work.case.memory).await } else { Ok(()) } };
-        let steps =
-            async { if contains { self.carry_out(&work.decided.access, &remembered, None).await } else { Vec::new() } };
+        let steps = async { if contains { self.carry_out(&work.decided, &remembered, None).await } else { Vec::new() } };
         let event = async { if first { store.keep_event(&work.case.case, self.event).await } else { Ok(()) } };
         let beside = async { if contains { K::beside(self, &work).await } else { None } };
         let (steps, memory, event, beside) = tokio::join!(steps, memory, event, beside);
@@ -88,7 +87,7 @@ impl<K: Kind> Delivery<'_, K> {
             work.leave_for_a_retry(&attempts)?;
             etag = Box::pin(self.verify(&mut work, &mut attempts, etag)).await?;
             work.leave_for_a_retry(&attempts)?;
-            work.case.failed = failed_steps(&attempts);
+            work.case.failed = undone_steps(&attempts);
         }
         let result = self.result(&work, &attempts);
         Box::pin(self.report(work, result, &etag, &attempts)).await
@@ -104,7 +103,7 @@ impl<K: Kind> Delivery<'_, K> {
             .iter()
             .map(|attempt| json!({ "step": attempt.step, "command": attempt.step.command(), "result": attempt.report }))
             .collect();
-        let undo = work.case.plan.clone().without(&failed_steps(attempts)).undo();
+        let undo = work.case.plan.clone().without(&undone_steps(attempts)).undo();
         let written = self.append(&mut work.journal, EntryKind::Acted, &json!({ "steps": steps, "undo": undo })).await;
         written.map_err(|fault| work.failed("writing the ledger", &fault, attempts))
     }

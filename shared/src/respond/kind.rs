@@ -60,8 +60,11 @@ pub(crate) trait Kind: fmt::Debug + Sized + 'static {
     /// When AWS does not answer, or not with what it documents.
     async fn look(decided: &Decided<Self>, plan: &Plan) -> Result<Seen<Self::State>, Retry>;
 
-    /// Whether all of `missing` can be told from `state`; where not, only another look can.
-    fn missing(plan: &Plan, state: &Self::State, responder: &Responder, now: Timestamp) -> Plan;
+    /// What `plan` wants and does not hold in `state`, and what else is needed by now.
+    fn missing(decided: &Decided<Self>, plan: &Plan, state: &Self::State, responder: &Responder, now: Timestamp) -> Plan;
+
+    /// Puts into a plan what a delivery that crashed had found out, and could not write down.
+    fn complete(_plan: &mut Plan, _state: &Self::State) {}
 
     /// Whether the accused is no more, or the name is another's by now: then nothing more is written.
     fn became_another(before: &Self::State, now: &Self::State) -> Option<String>;
@@ -76,7 +79,7 @@ pub(crate) trait Kind: fmt::Debug + Sized + 'static {
     ///
     /// # Errors
     /// With what AWS said.
-    async fn apply(function: &Function<Self>, access: &Access, step: &Step) -> Result<Applied, Fault>;
+    async fn apply(function: &Function<Self>, decided: &Decided<Self>, step: &Step) -> Result<Applied, Fault>;
 
     /// Reads what only matters after the cut. Runs beside the steps.
     async fn beside(delivery: &Delivery<'_, Self>, work: &Work<Self>) -> Option<Self::Beside>;

@@ -36,7 +36,7 @@ impl<K: Kind> Delivery<'_, K> {
             return Box::pin(self.repeat(decided, case, etag)).await;
         }
         let is_new = !case.findings.contains(&decided.finding().id);
-        let mut missing = self.missing(&wanted(&decided, &case), &decided.state);
+        let mut missing = self.missing(&decided, &wanted(&decided, &case), &decided.state);
         if let Some(reason) = K::unreachable(&decided.state) {
             let reason = format!("nobody can look whether it holds: its account cannot be entered any more ({reason})");
             return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
@@ -53,7 +53,7 @@ impl<K: Kind> Delivery<'_, K> {
                 return Err(blind(changed));
             }
             decided.state = seen.state;
-            missing = self.missing(&wanted(&decided, &case), &decided.state);
+            missing = self.missing(&decided, &wanted(&decided, &case), &decided.state);
             if contained && missing.is_empty() && !K::unread(&decided.state).is_empty() {
                 // Half-blind, nothing can be said to hold.
                 let unread = K::unread(&decided.state).join(", ");
@@ -74,7 +74,7 @@ impl<K: Kind> Delivery<'_, K> {
             }
             return Box::pin(self.repeat(decided, case, etag)).await;
         }
-        let undone = self.missing(&case.plan, &decided.state).without(&case.failed);
+        let undone = self.missing(&decided, &case.plan, &decided.state).without(&case.failed);
         if !decided.contains() {
             if undone.is_empty() {
                 return Box::pin(self.repeat(decided, case, etag)).await;

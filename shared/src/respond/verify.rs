@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::act::{Attempt, failed_steps};
+use super::act::{Attempt, failed_steps, undone_steps};
 use super::conclude::{DELIVERIES, Work, taken_over};
 use super::kind::Seen;
 use super::walk::names;
@@ -53,7 +53,7 @@ impl<K: Kind> Delivery<'_, K> {
                 return Ok(etag);
             }
             let failed = failed_steps(attempts);
-            let missing = self.missing(&work.case.plan, &state).without(&failed);
+            let missing = self.missing(&work.decided, &work.case.plan, &state).without(&undone_steps(attempts));
             let what = json!({ "round": round, "holds": missing.is_empty() && failed.is_empty() && K::unread(&state).is_empty(), "missing": missing, "failed": failed, "unread": K::unread(&state) });
             let written = self.append(&mut work.journal, EntryKind::Verified, &what).await;
             written.map_err(|fault| work.failed("writing the ledger", &fault, attempts))?;
@@ -79,7 +79,7 @@ impl<K: Kind> Delivery<'_, K> {
             // What the attacker added since is remembered before it is changed, like everything else.
             work.case.plan = work.case.plan.clone().merged(&missing);
             let (cuts, taken) =
-                tokio::join!(self.cut(&work.decided.access, &missing.cut), self.function.store.replace(&work.case, &etag));
+                tokio::join!(self.cut(&work.decided, &missing.cut), self.function.store.replace(&work.case, &etag));
             attempts.extend(cuts);
             let remembered = match taken {
                 Ok(Written::Written(remembered)) => remembered,
@@ -88,7 +88,7 @@ impl<K: Kind> Delivery<'_, K> {
             };
             let remembered = self.climb_down(work, remembered, attempts).await?;
             etag = remembered.etag().clone();
-            attempts.extend(self.carry_out(&work.decided.access, &remembered, Some(&missing)).await);
+            attempts.extend(self.carry_out(&work.decided, &remembered, Some(&missing)).await);
             self.record(work, attempts).await?;
         }
         Ok(etag)

@@ -8,9 +8,10 @@ use super::{Delivery, Handled, Kind, in_the_detectors_words};
 use crate::aws::Access;
 use crate::case::store::{Etag, Written};
 use crate::case::{CaseId, Entry, EntryKind, Journal, Lease, Memory, OpenCase, State};
-use crate::containment::{AtSource, Decision, Verdict};
+use crate::containment::{AtSource, Decision, Observed, Verdict};
 use crate::error::Retry;
 use crate::finding::{Finding, Target};
+use crate::guardrails::Guardrails;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::report::answer::TargetResult;
@@ -27,9 +28,16 @@ pub(crate) struct Decided<K: Kind> {
     pub(super) key: String,
     /// The clients for its account.
     pub(super) access: Access,
+    source: AtSource,
+    guardrails: Result<Guardrails, String>,
 }
 
 impl<K: Kind> Decided<K> {
+    /// What was decided on.
+    pub(super) fn grounds(&self) -> Observed<K::State> {
+        Observed { source: self.source.clone(), guardrails: self.guardrails.clone(), state: self.state.clone() }
+    }
+
     pub(super) fn decision(&self) -> &Decision {
         &self.memory.decision
     }
@@ -68,17 +76,15 @@ impl<K: Kind> Delivery<'_, K> {
                 decision,
             },
             state: observed.state,
+            source: observed.source,
+            guardrails: observed.guardrails,
         };
+        let unasked = unasked(&decided.source, guardrails_passing);
         let result = match open_case {
             None => Box::pin(self.open(decided)).await?,
             Some((case, etag)) => Box::pin(self.take_up(decided, case, etag)).await?,
         };
         // People were told of a proposal; asking again may make more of it.
-        let unasked = match (observed.source, guardrails_passing) {
-            (AtSource::Unconfirmed { reason, retryable: true }, _) => Some(("asking the detector", reason)),
-            (_, Some(reason)) => Some(("reading the guardrails", reason)),
-            _ => None,
-        };
         match unasked.filter(|_| !result.repeat) {
             Some((what, cause)) => Err(Retry {
                 what,
@@ -111,8 +117,7 @@ impl<K: Kind> Delivery<'_, K> {
             outcome: None,
             memory,
         };
-        let (cuts, opened) =
-            tokio::join!(self.cut(&decided.access, &open_case.plan.cut), self.function.store.open(&open_case));
+        let (cuts, opened) = tokio::join!(self.cut(&decided, &open_case.plan.cut), self.function.store.open(&open_case));
         match opened {
             Ok(Written::Written(remembered)) => {
                 journal.advance(&open_case.memory);
@@ -132,7 +137,9 @@ impl<K: Kind> Delivery<'_, K> {
     }
 
     /// A target whose case stands already.
-    async fn take_up(&self, decided: Decided<K>, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
+    async fn take_up(&self, mut decided: Decided<K>, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
+        // What is made from here on belongs to the case that stands, whatever finding asks for it.
+        decided.memory.decision.plan.file_under(&case.case);
         let before = case.remembered().map_err(|error| Retry {
             what: "reading the open case",
             resource: OpenCase::key(&decided.key),
@@ -151,7 +158,7 @@ impl<K: Kind> Delivery<'_, K> {
                 Box::pin(self.repeat(decided, case, etag)).await
             }
             (State::Working, true) => {
-                let missing = self.missing(&wanted(&decided, &case), &decided.state);
+                let missing = self.missing(&decided, &wanted(&decided, &case), &decided.state);
                 Box::pin(self.resume(decided, case, etag, &missing, &before)).await
             }
             (State::Working | State::Settled, false) => Box::pin(self.decide_anew(decided, case, etag)).await,
@@ -173,6 +180,7 @@ impl<K: Kind> Delivery<'_, K> {
         let only_to_settle = !settled && missing.is_empty() && case.findings.contains(&decided.finding().id);
         let has_more_to_do = settled && !missing.clone().without(&case.failed).is_empty();
         let mut plan = if decided.contains() { case.plan.clone().merged(missing) } else { case.plan.clone() };
+        K::complete(&mut plan, &decided.state);
         if decided.contains() && settled {
             // What they would replace is known afresh; a delivery that crashed knew it before it changed anything.
             plan.renew_rungs(&decided.decision().plan);
@@ -188,7 +196,7 @@ impl<K: Kind> Delivery<'_, K> {
             ..case
         };
         let cuts: &[_] = if decided.contains() { &case.plan.cut } else { &[] };
-        let (cuts, taken) = tokio::join!(self.cut(&decided.access, cuts), self.function.store.replace(&case, &etag));
+        let (cuts, taken) = tokio::join!(self.cut(&decided, cuts), self.function.store.replace(&case, &etag));
         let remembered = match taken {
             Ok(Written::Written(remembered)) => remembered,
             Ok(Written::Lost) => {
@@ -248,8 +256,7 @@ impl<K: Kind> Delivery<'_, K> {
             memory,
             ..case
         };
-        let (cuts, taken) =
-            tokio::join!(self.cut(&decided.access, &case.plan.cut), self.function.store.replace(&case, &etag));
+        let (cuts, taken) = tokio::join!(self.cut(&decided, &case.plan.cut), self.function.store.replace(&case, &etag));
         match taken {
             Ok(Written::Written(remembered)) => {
                 journal.advance(&case.memory);
@@ -265,8 +272,8 @@ impl<K: Kind> Delivery<'_, K> {
     }
 
     /// What `plan` wants and does not hold now.
-    pub(super) fn missing(&self, plan: &Plan, state: &K::State) -> Plan {
-        K::missing(plan, state, &self.function.responder, Timestamp::now())
+    pub(super) fn missing(&self, decided: &Decided<K>, plan: &Plan, state: &K::State) -> Plan {
+        K::missing(decided, plan, state, &self.function.responder, Timestamp::now())
     }
 
     pub(super) fn lease(&self) -> Lease {
@@ -278,6 +285,15 @@ impl<K: Kind> Decided<K> {
     /// Keeps the advice given when the case was decided: by now our own changes are part of what is observed.
     pub(super) fn keep_advice_of(&mut self, before: &Memory) {
         self.memory.decision.next_steps.clone_from(&before.decision.next_steps);
+    }
+}
+
+/// What could not be asked and may answer a moment later, and why it did not.
+fn unasked(source: &AtSource, guardrails_passing: Option<String>) -> Option<(&'static str, String)> {
+    match (source, guardrails_passing) {
+        (AtSource::Unconfirmed { reason, retryable: true }, _) => Some(("asking the detector", reason.clone())),
+        (_, Some(reason)) => Some(("reading the guardrails", reason)),
+        _ => None,
     }
 }
 

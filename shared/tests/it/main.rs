@@ -7,6 +7,7 @@ mod case;
 mod checks;
 mod decide;
 mod events;
+mod evidence;
 mod guardrails;
 mod hostile_report;
 mod merged;

@@ -2,25 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::super::verdict::{go_how_far, not_to_be_acted_on};
+use super::super::verdict::{go_how_far, not_to_be_acted_on, untouchable};
 use super::super::{AtSource, CannotContain, Decision, Responder, TargetRecord, Verdict, also_accused};
 use super::changes::{plan_for_role, plan_for_user};
 use super::observed::{Observed, Principal};
 use super::persistence::signs_since;
 use crate::finding::{Elsewhere, ElsewhereSort, Finding, Target, User};
 use crate::guardrails::{Guardrails, Subject};
-use crate::text::printable;
 use crate::timestamp::Timestamp;
-
-/// What the names of roles begin with through which an organization, its landing zone or its stack sets manage an account:
-/// without them nobody gets in from outside to help. Never touched, whatever the guardrails say (CONTAINMENT H2).
-const LANDING_ZONE_ROLES: [&str; 5] = [
-    "OrganizationAccountAccessRole",
-    "AWSControlTowerExecution",
-    "AWSCloudFormationStackSetAdministrationRole",
-    "AWSCloudFormationStackSetExecutionRole",
-    "stacksets-exec-",
-];
 
 /// What to do about `target`, which `finding` accuses.
 #[must_use]
@@ -38,7 +27,8 @@ pub fn decide(finding: &Finding, target: &Target, observed: &Observed, responder
         return decision;
     }
     decision.persistence = signs_since(&observed.state, finding.first_seen);
-    if let Some(reason) = protected(finding, target, observed, responder) {
+    let subject = subject(finding, target, &observed.state);
+    if let Some(reason) = untouchable(subject, responder, observed.guardrails.as_ref().ok()) {
         decision.next_steps.push(
             "It is protected and was not touched. If it really is compromised, contain it by hand, and keep another way into \
              the account open while you do."
@@ -55,7 +45,6 @@ pub fn decide(finding: &Finding, target: &Target, observed: &Observed, responder
         }
         _ => {}
     }
-    let subject = subject(finding, target, &observed.state);
     (decision.verdict, decision.ruling) = go_how_far(finding, subject, &observed.source, &observed.guardrails);
     decision
 }
@@ -135,21 +124,6 @@ fn out_of_reach(finding: &Finding, target: &Target, principal: &Principal, respo
         },
         _ => Some(CannotContain::NoSuchPrincipal),
     }
-}
-
-fn protected(finding: &Finding, target: &Target, observed: &Observed, responder: &Responder) -> Option<String> {
-    let subject = subject(finding, target, &observed.state);
-    if subject.arn.is_some_and(|arn| responder.is_own(arn)) {
-        return Some("this is Tourniquet's own role: the responder never contains itself".to_owned());
-    }
-    if let Some(arn) = subject.arn
-        && LANDING_ZONE_ROLES.iter().any(|role| arn.resource().rsplit('/').next().is_some_and(|name| name.starts_with(role)))
-        && arn.resource().starts_with("role/")
-    {
-        return Some("protected: it is how the organization or its stack sets get into this account".to_owned());
-    }
-    let protection = observed.guardrails.as_ref().ok()?.protection(subject)?;
-    Some(format!("protected: {}", printable(&protection.because, 120)))
 }
 
 /// The target's facts the guardrails match on: AWS's, not the finding's.

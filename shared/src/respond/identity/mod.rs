@@ -10,7 +10,7 @@ use super::conclude::Work;
 use super::kind::{Afterwards, Kind, Seen, Wave};
 use super::walk::Decided;
 use super::{Delivery, Function};
-use crate::aws::{Access, Fault};
+use crate::aws::Fault;
 use crate::containment::identity::{self, Observed, Principal};
 use crate::containment::{CannotContain, Decision, Responder};
 use crate::error::Retry;
@@ -57,7 +57,7 @@ impl Kind for Identities {
         principal::look(&decided.access.iam, &decided.target).await
     }
 
-    fn missing(plan: &Plan, state: &Principal, responder: &Responder, now: Timestamp) -> Plan {
+    fn missing(_: &Decided<Self>, plan: &Plan, state: &Principal, responder: &Responder, now: Timestamp) -> Plan {
         identity::missing(plan, state, responder.partition, now)
     }
 
@@ -76,8 +76,8 @@ impl Kind for Identities {
         }
     }
 
-    async fn apply(_: &Function<Self>, access: &Access, step: &Step) -> Result<Applied, Fault> {
-        step.apply_to_identity(&access.iam).await
+    async fn apply(_: &Function<Self>, decided: &Decided<Self>, step: &Step) -> Result<Applied, Fault> {
+        step.apply_to_identity(&decided.access.iam).await
     }
 
     async fn beside(_: &Delivery<'_, Self>, work: &Work<Self>) -> Option<mfa::Evidence> {

@@ -41,7 +41,11 @@ impl Wave<Principal> {
 ///
 /// # Errors
 /// When the principal or its open case cannot be read: nothing was changed.
-pub(super) async fn observe(function: &Function<Identities>, finding: &Finding, target: &Target) -> Result<Wave<Principal>, Retry> {
+pub(super) async fn observe(
+    function: &Function<Identities>,
+    finding: &Finding,
+    target: &Target,
+) -> Result<Wave<Principal>, Retry> {
     let wave = Box::pin(observe_as(function, finding, target)).await?;
     // The detector names a key, or a federated session, where the event names somebody: who that is we find out
     // ourselves, whatever the event says. Anyone may claim that a real key is an innocent's.
@@ -127,7 +131,12 @@ async fn observe_as(function: &Function<Identities>, finding: &Finding, target: 
 
 /// A finding of an account that may not be, or cannot be, entered: nothing of this account may be taken for what it
 /// names, so only the guardrails and the open case are read.
-async fn unobserved(function: &Function<Identities>, finding: &Finding, target: &Target, principal: Principal) -> Result<Wave<Principal>, Retry> {
+async fn unobserved(
+    function: &Function<Identities>,
+    finding: &Finding,
+    target: &Target,
+    principal: Principal,
+) -> Result<Wave<Principal>, Retry> {
     let key = TargetRecord::accused(finding, target).key(&finding.id);
     let (guardrails, open_case) = tokio::join!(guardrails(&function.store), open_case(&function.store, &key));
     let source = AtSource::Unconfirmed { reason: "the detector of another account".to_owned(), retryable: false };

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use rstest::rstest;
 use tourniquet::finding::{Finding, TargetKind};
-use tourniquet::guardrails::{Guardrails, Mode, Protected, Ruling, Subject};
+use tourniquet::guardrails::{
+    AutoScaling, Direction, EvidenceLock, Guardrails, Isolation, LockMode, Mode, Peer, Protected, Ruling, Subject,
+};
 use tourniquet::id::{AccountId, Arn, UniqueId};
 
 use crate::support::{USER_ID, account, arn, finding, shipped, shipped_text, unique_id};
@@ -34,6 +36,28 @@ fn decided(guardrails: &Guardrails, finding_type: &str, severity: f64, kind: Tar
 #[case("UnauthorizedAccess:IAMUser/ResourceCredentialExfiltration.OutsideAWS", 8.0, Mode::Contain, "confirmed-compromise")]
 #[case("CryptoCurrency:EC2/BitcoinTool.B!DNS", 8.0, Mode::Contain, "confirmed-compromise")]
 #[case("Backdoor:EC2/C&CActivity.B!DNS", 8.0, Mode::Contain, "confirmed-compromise")]
+#[case("Backdoor:EC2/Spambot", 5.0, Mode::Contain, "confirmed-compromise")]
+#[case("Backdoor:Runtime/C&CActivity.B", 8.0, Mode::Contain, "confirmed-compromise")]
+#[case("Trojan:EC2/DNSDataExfiltration", 8.0, Mode::Contain, "confirmed-compromise")]
+#[case("UnauthorizedAccess:EC2/MaliciousIPCaller.Custom", 5.0, Mode::Contain, "confirmed-compromise")]
+#[case("Execution:EC2/MaliciousFile", 8.0, Mode::Contain, "confirmed-compromise")]
+#[case("Execution:Runtime/MaliciousFileExecuted", 8.0, Mode::Contain, "confirmed-compromise")]
+#[case("Execution:EC2/SuspiciousFile", 5.0, Mode::Propose, "default")]
+#[case("Impact:EC2/BitcoinDomainRequest.Reputation", 8.0, Mode::Contain, "confirmed-compromise")]
+#[case("Impact:EC2/MaliciousDomainRequest.Custom", 8.0, Mode::Contain, "confirmed-compromise")]
+#[case("Impact:Runtime/CryptoMinerExecuted", 8.0, Mode::Contain, "confirmed-compromise")]
+#[case("Impact:EC2/AbusedDomainRequest.Reputation", 5.0, Mode::Propose, "default")]
+#[case("Impact:EC2/SuspiciousDomainRequest.Reputation", 2.0, Mode::Observe, "low-severity")]
+#[case("Impact:EC2/PortSweep", 8.0, Mode::Propose, "default")]
+#[case("Behavior:EC2/NetworkPortUnusual", 5.0, Mode::Propose, "default")]
+#[case("Behavior:EC2/TrafficVolumeUnusual", 5.0, Mode::Propose, "default")]
+#[case("DefenseEvasion:EC2/UnusualDNSResolver", 5.0, Mode::Propose, "default")]
+#[case("Recon:EC2/Portscan", 5.0, Mode::Propose, "default")]
+#[case("UnauthorizedAccess:EC2/SSHBruteForce", 8.0, Mode::Propose, "default")]
+#[case("UnauthorizedAccess:EC2/SSHBruteForce", 2.0, Mode::Observe, "low-severity")]
+#[case("UnauthorizedAccess:EC2/TorRelay", 8.0, Mode::Propose, "default")]
+#[case("CryptoCurrency:EC2/BitcoinTool.B", 3.9, Mode::Observe, "low-severity")]
+#[case("AttackSequence:EC2/CompromisedInstanceGroup", 9.0, Mode::Contain, "confirmed-compromise")]
 #[case("AttackSequence:IAM/CompromisedCredentials", 9.0, Mode::Contain, "confirmed-compromise")]
 #[case("AWS_RISK_CREDENTIALS_EXPOSED", 9.0, Mode::Contain, "confirmed-compromise")]
 #[case("PenTest:IAMUser/KaliLinux", 5.0, Mode::Contain, "confirmed-compromise")]
@@ -102,6 +126,39 @@ fn a_finding_without_a_product_needs_none_listed() {
     assert!(shipped().trusts(None));
 }
 
+#[test]
+fn the_shipped_file_isolates_by_what_can_be_undone() {
+    let isolation = shipped().isolation().clone();
+    let expected = Isolation { disassociate_addresses: true, lower_connection_timeouts: true, ..Isolation::default() };
+    assert_eq!(isolation, expected);
+    assert_eq!((isolation.auto_scaling, isolation.cluster_nodes), (AutoScaling::Standby, Mode::Propose));
+    assert_eq!(shipped().evidence(), &EvidenceLock { mode: LockMode::Governance, days: 365 });
+}
+
+/// What is shown as an example holds together when somebody takes the marks of the comment away.
+#[test]
+fn the_examples_of_the_shipped_file_are_taken() {
+    let text = shipped_text();
+    let (_, examples) = text.split_once("# [[isolation.allow]]").expect("the examples");
+    let (examples, _) = examples.split_once("\n\n# Snapshots").expect("their end");
+    let text = text.replace(examples, &examples.replace("\n# ", "\n").replace("\n#\n", "\n\n"));
+    let guardrails = Guardrails::parse("guardrails.toml", &text.replace("# [[isolation", "[[isolation")).expect("guardrails");
+    let allow = &guardrails.isolation().allow;
+    assert_eq!(allow.iter().map(|allow| allow.direction).collect::<Vec<_>>(), [Direction::In, Direction::Out]);
+    assert_eq!(allow[0].peer, Peer::Cidr("203.0.113.10/32".to_owned()));
+}
+
+#[test]
+fn a_file_that_says_nothing_of_instances_opens_cuts_and_unlocks_nothing() {
+    let guardrails = Guardrails::parse("guardrails.toml", ENVIRONMENTS).expect("guardrails");
+    assert_eq!(guardrails.isolation(), &Isolation::default());
+    assert_eq!(guardrails.evidence(), &EvidenceLock::default());
+    let Isolation { disassociate_addresses, remove_public_addresses, lower_connection_timeouts, untrack_connections, .. } =
+        Isolation::default();
+    assert!(![disassociate_addresses, remove_public_addresses, lower_connection_timeouts, untrack_connections].contains(&true));
+    assert!(Isolation::default().allow.is_empty());
+}
+
 const ENVIRONMENTS: &str = r#"
 version = 1
 mode = "contain"
@@ -128,12 +185,19 @@ name = "production-observes"
 environments = ["production"]
 targets = ["user"]
 mode = "observe"
+
+[[rule]]
+name = "instances-observe"
+environments = ["production"]
+targets = ["instance"]
+mode = "observe"
 "#;
 
 #[rstest]
 #[case::sandbox_by_account("444455556666", &[], TargetKind::User, "sandbox-contains")]
 #[case::production_by_account("555566667777", &[], TargetKind::User, "production-observes")]
 #[case::production_by_tag("111122223333", &[("environment", "production")], TargetKind::User, "production-observes")]
+#[case::an_instance("555566667777", &[], TargetKind::Instance, "instances-observe")]
 #[case::another_kind("555566667777", &[], TargetKind::RoleSession, "default")]
 #[case::another_value("111122223333", &[("environment", "test")], TargetKind::User, "default")]
 #[case::another_key("111122223333", &[("Environment", "production")], TargetKind::User, "default")]
