@@ -19,6 +19,8 @@ GUARDRAILS = ROOT / "infra" / "guardrails.toml"
 BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 FUNCTION = "contain-identity"
 INSTANCE_FUNCTION = "contain-instance"
+SEAL_FUNCTION = "seal-snapshot"
+FUNCTIONS = (FUNCTION, INSTANCE_FUNCTION, SEAL_FUNCTION)
 EVENTS = ROOT / "events"
 
 EXTERNAL_ID = "tourniquet-lab"
