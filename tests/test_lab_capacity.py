@@ -37,6 +37,10 @@ def test_standby_takes_an_instance_out_of_service_and_replaces_it(lab, autoscali
     desired, members = capacity(autoscaling, group)
     assert (desired, sorted(members.values())) == (1, ["InService", "Standby"])
     assert targets(lab, arn)[victim.id] == "draining"
+    # Nor does it come back when the group grows.
+    autoscaling.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=2)
+    assert sorted(targets(lab, arn).values()) == ["draining", "healthy", "healthy"]
+    assert targets(lab, arn)[victim.id] == "draining"
     error = refused("ValidationError", autoscaling.enter_standby, InstanceIds=[victim.id], **enter)
     assert f"The instance {victim.id} is not in InService." in str(error)
 
@@ -74,6 +78,19 @@ def test_a_detached_instance_may_come_back(lab, autoscaling):
     autoscaling.detach_instances(ShouldDecrementDesiredCapacity=True, **name)
     autoscaling.attach_instances(**name)
     assert state(autoscaling, victim.id)["LifecycleState"] == "InService"
+
+
+@pytest.mark.parametrize("lifecycle_state", ["Pending", "Terminating:Wait"])
+def test_who_is_on_the_way_in_or_out_neither_stands_by_nor_leaves(lab, autoscaling, lifecycle_state):
+    victim = seed_instances.instance(lab, auto_scaling=True)
+    lab.set_instance(victim.id, lifecycle_state=lifecycle_state)
+    leave = {
+        "AutoScalingGroupName": victim.auto_scaling_group, "InstanceIds": [victim.id],
+        "ShouldDecrementDesiredCapacity": False,
+    }  # fmt: skip
+    refused("ValidationError", autoscaling.enter_standby, **leave)
+    error = refused("ValidationError", autoscaling.detach_instances, **leave)
+    assert "is not in InService or Standby." in str(error)
 
 
 def test_protection_from_scale_in_is_for_members(lab, autoscaling):

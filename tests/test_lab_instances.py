@@ -155,6 +155,13 @@ def test_a_public_address_is_taken_away(lab, ec2):
     assert groups(ec2, eni) == [victim.network.group]
 
 
+def test_only_a_primary_interface_is_given_a_public_address(lab, ec2):
+    primary, other = seed_instances.instance(lab, interfaces=2).interfaces
+    for eni in (primary, other):
+        ec2.modify_network_interface_attribute(NetworkInterfaceId=eni, AssociatePublicIpAddress=True)
+        assert ("Association" in interface(ec2, eni)) == (eni == primary)
+
+
 def test_who_was_given_a_public_address_gets_another_after_the_elastic_one(lab, ec2):
     """Unless there is more than one interface."""
     for interfaces, given in ((1, True), (2, False)):
@@ -251,6 +258,15 @@ def test_the_profile_of_an_instance(lab, ec2):
     wanted = [{"Name": "instance-id", "Values": [with_path.id]}]
     (found,) = ec2.describe_iam_instance_profile_associations(Filters=wanted)["IamInstanceProfileAssociations"]
     assert (found["IamInstanceProfile"]["Arn"], found["State"]) == (with_path.profile, "associated")
+
+
+def test_a_dry_run_changes_nothing(lab, ec2):
+    victim = seed_instances.instance(lab)
+    isolation = seed_instances.group(lab, victim.network)
+    change, eni = ec2.modify_network_interface_attribute, victim.interfaces[0]
+    refused("DryRunOperation", change, NetworkInterfaceId=eni, Groups=[isolation], DryRun=True)
+    refused("DryRunOperation", ec2.create_snapshot, VolumeId=victim.volumes["/dev/sda1"], DryRun=True)
+    assert groups(ec2, eni) == [victim.network.group]
 
 
 # --- credentials -----------------------------------------------------------------------------------

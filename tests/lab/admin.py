@@ -14,6 +14,7 @@ from .plugin.dates import set_dates
 from .plugin.ec2_model import ec2_of
 from .plugin.errors import AwsError
 from .plugin.principals import find_role, iam_of
+from .plugin.services.autoscaling import set_lifecycle_state
 from .plugin.services.ec2_instances import set_instance_store
 from .plugin.services.events import seed_finding
 from .plugin.world import now
@@ -176,11 +177,15 @@ def _set_dates(lab, body, _):
 
 
 def _set_instance(lab, body, _):
-    """What is decided when an instance is launched from an image the lab does not have."""
-    if body.get("root_device_type") != "instance-store":
+    """What the image decides when an instance is launched, and where Auto Scaling is with it."""
+    if body.get("root_device_type") not in (None, "instance-store"):
         raise ValueError("root_device_type is instance-store or nothing")
     with lab.world.lock_of("ec2"):
-        return {"id": set_instance_store(ec2_of(body["account"], body["region"]), body["instance"]).id}
+        if body.get("root_device_type"):
+            set_instance_store(ec2_of(body["account"], body["region"]), body["instance"])
+        if body.get("lifecycle_state"):
+            set_lifecycle_state(body["account"], body["region"], body["instance"], body["lifecycle_state"])
+    return {"id": body["instance"]}
 
 
 def _set_interface(lab, body, _):
@@ -244,6 +249,9 @@ _ROUTES = {
     "POST /signin": _sign_in,
     "POST /ids": _set_ids,
     "POST /dates": _set_dates,
+    "GET /snapshots": lambda lab, *_: lab.snapshots.settings(),
+    "POST /snapshots": lambda lab, body, _: lab.snapshots.set(**body),
+    "POST /snapshots/release": lambda lab, body, _: {"released": lab.snapshots.release(**body)},
     "POST /instances": _set_instance,
     "POST /interfaces": _set_interface,
     "POST /cloudtrail": _seed_event,

@@ -34,8 +34,14 @@ PRIVATE_NAMES = {
     "moto.ec2.models.instances": (
         "Instance.prep_nics", "Instance.terminate", "Instance.network_interfaces", "Instance.private_dns_name",
     ),
+    "moto.ec2.models.elastic_block_store": (
+        "Snapshot.__init__", "Snapshot.progress", "EBSBackend.create_snapshot",
+        "EBSBackend._create_default_encryption_key",
+    ),
     "moto.ec2.models.security_groups": ("SecurityGroupRule", "SecurityGroupBackend.describe_security_group_rules"),
-    "moto.ec2.utils": ("generate_dns_from_ip", "random_eip_association_id", "random_public_ip"),
+    "moto.ec2.utils": (
+        "generate_dns_from_ip", "generic_filter", "random_eip_association_id", "random_public_ip", "random_snapshot_id",
+    ),
     "moto.elbv2.models": (
         "elbv2_backends", "FakeHealthStatus", "FakeTargetGroup.register", "FakeTargetGroup.deregister",
         "FakeTargetGroup.deregister_terminated_instances",

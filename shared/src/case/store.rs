@@ -1,5 +1,7 @@
 //! The case bucket. Every write is conditional: nothing is ever overwritten unseen (CONTAINMENT H6).
 
+mod sealed;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
@@ -14,11 +16,13 @@ use crate::aws::{Fault, FaultClass};
 use crate::id::{AccountId, GroupId, Region, VpcId};
 use crate::plan::Plan;
 
+pub use sealed::manifest_key;
+
 /// The guardrails' key in the case bucket.
 pub const GUARDRAILS_KEY: &str = "guardrails.toml";
 
 /// The code of an entry whose place another writer has taken.
-pub(super) const ENTRY_TAKEN: &str = "EntryTaken";
+pub(crate) const ENTRY_TAKEN: &str = "EntryTaken";
 
 /// The case bucket.
 #[derive(Debug, Clone)]

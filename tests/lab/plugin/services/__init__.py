@@ -4,10 +4,14 @@ from . import (  # noqa: F401
     autoscaling,
     bedrock,
     cloudtrail,
+    ebs,
     ec2_addresses,
     ec2_groups,
     ec2_instances,
     ec2_interfaces,
+    ec2_snapshot_copies,
+    ec2_snapshots,
+    ec2_tags,
     events,
     functions,
     guardduty,
@@ -22,3 +26,4 @@ from . import (  # noqa: F401
     sts,
     trust_policies,
 )
+from . import ec2_dry_run  # noqa: E402, F401, I001

@@ -6,16 +6,20 @@ target groups, replaced unless the desired capacity is decremented, which may no
 The wording of the refusals is from what people have reported.
 """
 
-from moto.autoscaling.models import AutoScalingBackend
+from moto.autoscaling.models import AutoScalingBackend, autoscaling_backends
 
 from ..call import guards, handles
 from ..errors import AwsError
 
 
 def _backend(call):
-    from moto.autoscaling.models import autoscaling_backends
-
     return autoscaling_backends[call.account][call.region]
+
+
+def set_lifecycle_state(account, region, instance_id, state):
+    """What Auto Scaling does by itself and takes its time for: Pending, Terminating:Wait and the like."""
+    for member in autoscaling_backends[account][region].describe_auto_scaling_instances([instance_id]):
+        member.lifecycle_state = state
 
 
 def _refuse(message):
