@@ -25,6 +25,8 @@ class Accused:
     has_to_be_found = False
     """Whether the finding names only a key, whose owner the function has to find."""
     function = "contain-identity"
+    stages = {}
+    """Where a call stands that its name does not tell: by operation, pattern and which of several it is."""
 
     @property
     def finding_id(self):
@@ -248,6 +250,12 @@ class Instance(Accused):
         "snapshot_volumes",
         "stop_on_shutdown",
     ]
+    stages = {
+        ("ec2:DescribeInstanceAttribute", "*", 4): "evidence",
+        ("ec2:DescribeSecurityGroupRules", "*", 1): "step",
+        ("ec2:DescribeSecurityGroupRules", "*", 2): "step",
+    }
+    """The user data; the rules of the isolation group before and after they are revoked."""
     destructive = ("Delete", "Terminate", "Stop", "Reboot", "Detach", "Release", "Unlock")
 
     def __init__(self, scene):

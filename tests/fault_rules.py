@@ -68,6 +68,7 @@ def calls_of(requests, target):
         stage = "settle" if n == last_claim and nth > 1 else _stage(operation, pattern, changed)
         if stage == "last use" and target.has_to_be_found and nth == 1:
             stage = "owner"
+        stage = target.stages.get((operation, pattern, nth), stage)
         calls.append(Call(operation, pattern, nth, stage))
     return calls
 
@@ -90,14 +91,19 @@ def _pattern(operation, subject):
         key = subject.split("/", 1)[1] if "/" in subject else ""
         key = re.sub(r"^targets/.*", "targets/*", key)
         key = re.sub(r"^cases/[^/]+/", "cases/*/", re.sub(r"event-[0-9a-f]+", "event-*", key))
-        return f"*/{key}"
-    part = subject.partition(" ")[2]
+        key = re.sub(r"evidence/[0-9a-f]+-", "evidence/*-", key)
+        return f"*/{re.sub(r'^isolation/.*', 'isolation/*', key)}"
+    part = re.sub(r"(?<=TourniquetDenySession-)[0-9a-f]{64}", "*", subject.partition(" ")[2])
     return f"* {part}" if part and not _OF_THE_TARGET.fullmatch(part) else "*"
 
 
 def _stage(operation, pattern, changed):
     service, name = operation.split(":")
     if service == "s3":
+        if "/evidence/" in pattern:
+            return "evidence"
+        if "isolation/" in pattern:
+            return "step" if changed else "detail"
         if name == "PutObject":
             return "claim" if "targets/" in pattern else "ledger"
         return "guardrails" if "guardrails" in pattern else "open case"
@@ -116,7 +122,7 @@ def _stage(operation, pattern, changed):
 
 EVIDENCE = ("GetConsoleOutput", "GetConsoleScreenshot", "DescribeTargetGroups", "DescribeTargetHealth")
 """Read beside the steps; what they do not give is named for a person."""
-OF_A_STEP = ("DescribeSnapshots",)
+OF_A_STEP = ("DescribeSnapshots", "DescribeLockedSnapshots")
 """Reads that a change begins with."""
 
 

@@ -31,7 +31,7 @@ class Scene:
         self.deny_group = outputs["DenyGroupName"]
         # The role is in more accounts than the product may enter: the list decides, not what can be assumed.
         self.members = {
-            account: stage.deploy_member(lab, self.role_arn, account)
+            account: stage.deploy_member(lab, self.role_arn, account, instance_role_arn=outputs["ContainInstanceRoleArn"])
             for account in (*organization.MEMBERS, organization.UNLISTED)
         }
         # Ids of findings come from a fixed seed, so that a failing run can be run again.

@@ -37,6 +37,10 @@ def test_standby_takes_an_instance_out_of_service_and_replaces_it(lab, autoscali
     desired, members = capacity(autoscaling, group)
     assert (desired, sorted(members.values())) == (1, ["InService", "Standby"])
     assert targets(lab, arn)[victim.id] == "draining"
+    # Nor does it come back when the group grows.
+    autoscaling.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=2)
+    assert sorted(targets(lab, arn).values()) == ["draining", "healthy", "healthy"]
+    assert targets(lab, arn)[victim.id] == "draining"
     error = refused("ValidationError", autoscaling.enter_standby, InstanceIds=[victim.id], **enter)
     assert f"The instance {victim.id} is not in InService." in str(error)
 

@@ -155,6 +155,13 @@ def test_a_public_address_is_taken_away(lab, ec2):
     assert groups(ec2, eni) == [victim.network.group]
 
 
+def test_only_a_primary_interface_is_given_a_public_address(lab, ec2):
+    primary, other = seed_instances.instance(lab, interfaces=2).interfaces
+    for eni in (primary, other):
+        ec2.modify_network_interface_attribute(NetworkInterfaceId=eni, AssociatePublicIpAddress=True)
+        assert ("Association" in interface(ec2, eni)) == (eni == primary)
+
+
 def test_who_was_given_a_public_address_gets_another_after_the_elastic_one(lab, ec2):
     """Unless there is more than one interface."""
     for interfaces, given in ((1, True), (2, False)):

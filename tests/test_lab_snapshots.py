@@ -226,6 +226,7 @@ def test_a_pending_snapshot_is_locked_and_its_time_runs_once_it_is_completed(lab
 def test_compliance_is_for_good_once_it_has_cooled_off(lab, ec2):
     made = snapshot_of(lab)
     lock = ec2.lock_snapshot
+    assert "LockExpiresOn" in lock(SnapshotId=made, LockMode="governance", LockDuration=1)
     cooling = lock(SnapshotId=made, LockMode="compliance", LockDuration=10, CoolOffPeriod=72)
     assert cooling["LockState"] == "compliance-cooloff"
     lock(SnapshotId=made, LockMode="governance", LockDuration=5)
@@ -280,6 +281,11 @@ def test_a_key_that_cannot_be_used_fails_silently(lab, ec2):
     assert state(lab, copy)[1] == "Given key ID is not accessible"
     unknown = key.rsplit("/", 1)[0] + "/00000000-0000-0000-0000-000000000000"
     done(lab, ec2.copy_snapshot(**copying, KmsKeyId=unknown)["SnapshotId"], "error")
+    forensics = lab.in_account(FORENSICS)
+    encrypted = snapshot_of(forensics, kms_key="aws/ebs")
+    (found,) = forensics.client("ec2").describe_snapshots(SnapshotIds=[encrypted])["Snapshots"]
+    # The default key of another account is nobody else's to use.
+    done(lab, ec2.copy_snapshot(**copying, KmsKeyId=found["KmsKeyId"])["SnapshotId"], "error")
 
 
 def test_the_caller_of_a_copy_needs_both_keys(lab):

@@ -18,9 +18,9 @@ def lab():
         yield running
 
 
-def may_enter(lab, name, account):
+def may_enter(lab, name, account, into=stage.member_role_arn):
     """A role that may assume Tourniquet's role in an account, as the function's may."""
-    policy = policies.document(policies.allow("sts:AssumeRole", stage.member_role_arn(account)))
+    policy = policies.document(policies.allow("sts:AssumeRole", into(account)))
     return seed.role(lab, name, "/tourniquet/", policies.trust(service="lambda.amazonaws.com"), policy)
 
 
@@ -30,8 +30,13 @@ def responder(lab):
 
 
 @pytest.fixture(scope="module")
-def deployed(lab, responder):
-    return stage.deploy_member(lab, responder.arn, MEMBER)
+def instance_responder(lab):
+    return may_enter(lab, "instance-function-role", MEMBER, stage.member_instance_role_arn)
+
+
+@pytest.fixture(scope="module")
+def deployed(lab, responder, instance_responder):
+    return stage.deploy_member(lab, responder.arn, MEMBER, instance_role_arn=instance_responder.arn)
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +44,11 @@ def member(lab):
     return lab.in_account(MEMBER)
 
 
-def entering(lab, role, account=MEMBER, external_id=stage.EXTERNAL_ID):
+def entering(lab, role, account=MEMBER, external_id=stage.EXTERNAL_ID, into=stage.member_role_arn):
     """The arguments of an AssumeRole by a session of a role; external_id None says nothing."""
     said = {"ExternalId": external_id} if external_id is not None else {}
     caller = lab.mint_session(role.arn, "contain-identity")
-    return {"RoleArn": stage.member_role_arn(account), "RoleSessionName": "contain-identity", **said}, caller
+    return {"RoleArn": into(account), "RoleSessionName": "contain-identity", **said}, caller
 
 
 def enters(lab, *arguments, **keywords):
@@ -91,6 +96,28 @@ def test_role_without_the_permission_stays_out(lab, responder, deployed):
     finally:
         iam.put_role_policy(RoleName=responder.name, PolicyName="permissions", PolicyDocument=json.dumps(policy))
     enters(lab, responder)
+
+
+def test_neither_function_enters_by_the_other_s_role(lab, responder, instance_responder, deployed):
+    """Not even where its own policies were to allow it."""
+    enters(lab, instance_responder, into=stage.member_instance_role_arn)
+    may_not_enter(lab, instance_responder)
+    may_not_enter(lab, responder, into=stage.member_instance_role_arn)
+    for role in (responder, instance_responder):
+        both = [stage.member_role_arn(MEMBER), stage.member_instance_role_arn(MEMBER)]
+        document = json.dumps(policies.document(policies.allow("sts:AssumeRole", both)))
+        lab.client("iam").put_role_policy(RoleName=role.name, PolicyName="both", PolicyDocument=document)
+    try:
+        may_not_enter(lab, instance_responder)
+        may_not_enter(lab, responder, into=stage.member_instance_role_arn)
+    finally:
+        for role in (responder, instance_responder):
+            lab.client("iam").delete_role_policy(RoleName=role.name, PolicyName="both")
+
+
+@pytest.mark.parametrize("external_id", [None, "another-id"])
+def test_instance_role_asks_for_the_external_id_too(lab, instance_responder, deployed, external_id):
+    may_not_enter(lab, instance_responder, external_id=external_id, into=stage.member_instance_role_arn)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +231,33 @@ def test_cases_alerts_and_security_hub_are_out_of_reach(inside):
     refused("AccessDenied", inside("s3").list_buckets)
     refused("AuthorizationError", inside("sns").list_topics)
     refused("AccessDeniedException", inside("securityhub").get_findings)
+
+
+@pytest.fixture(scope="module")
+def inside_for_instances(lab, instance_responder, deployed):
+    """The other member role's own credentials."""
+    session = enters(lab, instance_responder, into=stage.member_instance_role_arn)
+    return lambda service: lab.client(service, session)
+
+
+def test_each_role_is_for_its_own_sort_of_target(member, inside, inside_for_instances):
+    user = seed.user(member)
+    document = json.dumps(policies.DENY_ALL)
+    put = {"UserName": user.name, "PolicyName": "x", "PolicyDocument": document}
+    inside("iam").put_user_policy(**put)
+    refused("AccessDenied", inside_for_instances("iam").put_user_policy, **put)
+    refused("AccessDenied", inside_for_instances("iam").get_user, UserName=user.name)
+    inside_for_instances("ec2").describe_instances()
+    refused("UnauthorizedOperation", inside("ec2").describe_instances)
+
+
+@pytest.mark.parametrize("role", ["its own", "service-linked", "Identity Center"])
+def test_instance_role_writes_a_deny_on_no_protected_role(member, inside_for_instances, role):
+    made = {"service-linked": seed.service_linked_role, "Identity Center": seed.sso_role}
+    name = made[role](member).name if role in made else "TourniquetInstanceResponder"
+    iam, document = inside_for_instances("iam"), json.dumps(policies.DENY_ALL)
+    refused("AccessDenied", iam.put_role_policy, RoleName=name, PolicyName="x", PolicyDocument=document)
+    iam.put_role_policy(RoleName=seed.role(member).name, PolicyName="x", PolicyDocument=document)
 
 
 # --- the file ----------------------------------------------------------------------------------------------------

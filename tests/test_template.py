@@ -5,12 +5,29 @@ from pathlib import Path
 
 import pytest
 
+from lab.plugin.patterns import matches
 from lab.template import Resolver, intrinsics_in, load
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "infra" / "template.yaml"
-ACCOUNT, REGION = "111122223333", "eu-west-1"
-RULES = {"FindingFired", "RootCredentialUsed", "FindingImported", "FindingImportedV2", "ExposedKey", "PrincipalExposed", "BucketPolicyChanged"}
+ACCOUNT, REGION, FORENSICS = "111122223333", "eu-west-1", "555566667777"
+IDENTITY, INSTANCE, SEAL = "ContainIdentity", "ContainInstance", "SealSnapshot"
+FUNCTIONS = {IDENTITY: "contain-identity", INSTANCE: "contain-instance", SEAL: "seal-snapshot"}
+ALERTING = {
+    "FindingFired": IDENTITY,
+    "RootCredentialUsed": IDENTITY,
+    "FindingImported": IDENTITY,
+    "FindingImportedV2": IDENTITY,
+    "ExposedKey": IDENTITY,
+    "PrincipalExposed": IDENTITY,
+    "BucketPolicyChanged": IDENTITY,
+    "InstanceFindingFired": INSTANCE,
+    "InstanceFindingImported": INSTANCE,
+    "InstanceFindingImportedV2": INSTANCE,
+}
+# The first line to the responders is FindingFired's; and a snapshot that is ready alarms nobody.
+SILENT = {"InstanceAccusedToo": INSTANCE, "SnapshotReady": SEAL, "CopyReady": SEAL}
+RULES = {**ALERTING, **SILENT}
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +49,11 @@ def as_list(value):
 
 
 def resolved(value):
-    pseudo = {"AWS::Partition": "aws", "AWS::AccountId": ACCOUNT, "AWS::Region": REGION}
-    return Resolver({}, pseudo).resolve(value)
+    pseudo = {
+        "AWS::Partition": "aws", "AWS::AccountId": ACCOUNT, "AWS::Region": REGION, "AWS::URLSuffix": "amazonaws.com",
+    }  # fmt: skip
+    role = f"arn:aws:iam::{FORENSICS}:role/tourniquet/TourniquetForensics-{REGION}"
+    return Resolver({"ForensicsRoleArn": role}, pseudo).resolve(value)
 
 
 def statements(value):
@@ -50,16 +70,14 @@ def statements(value):
 
 
 def test_rules_are_the_ones_the_design_names(resources):
-    assert set(of_type(resources, "AWS::Events::Rule")) == RULES
+    assert set(of_type(resources, "AWS::Events::Rule")) == set(RULES)
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
-def test_rule_contains_and_alerts(resources, name):
+def test_rule_goes_to_its_function_and_alerts_once(resources, name):
     targets = resources[name]["Properties"]["Targets"]
-    assert [target["Arn"] for target in targets] == [
-        {"Fn::GetAtt": ["ContainIdentity", "Arn"]},
-        {"Ref": "AlertTopic"},
-    ]
+    function = [{"Fn::GetAtt": [RULES[name], "Arn"]}]
+    assert [target["Arn"] for target in targets] == function + ([{"Ref": "AlertTopic"}] if name in ALERTING else [])
     for target in targets:
         assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["RuleDeadLetterQueue", "Arn"]}
         assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
@@ -67,7 +85,10 @@ def test_rule_contains_and_alerts(resources, name):
 
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_pattern_is_literal_and_uses_known_operators(resources, name):
-    pattern = resources[name]["Properties"]["EventPattern"]
+    pattern = dict(resources[name]["Properties"]["EventPattern"])
+    if RULES[name] == SEAL:
+        # Whose snapshots is known at deployment alone.
+        assert pattern.pop("account")
     assert intrinsics_in(pattern) == []
     assert operators_in(pattern) <= {"prefix", "suffix", "anything-but", "numeric", "exists"}
 
@@ -86,7 +107,7 @@ def operators_in(node):
     return found
 
 
-@pytest.mark.parametrize("name", sorted(RULES))
+@pytest.mark.parametrize("name", sorted(ALERTING))
 def test_alert_is_one_json_string_of_known_placeholders(resources, name):
     transformer = resources[name]["Properties"]["Targets"][1]["InputTransformer"]
     text = transformer["InputTemplate"]
@@ -99,13 +120,14 @@ def test_alert_is_one_json_string_of_known_placeholders(resources, name):
 
 def test_no_alert_quotes_an_access_key(resources):
     for rule in of_type(resources, "AWS::Events::Rule").values():
-        for path in rule["Targets"][1]["InputTransformer"]["InputPathsMap"].values():
-            assert "entityValue" not in path and "accessKey" not in path
+        for target in rule["Targets"][1:]:
+            for path in target["InputTransformer"]["InputPathsMap"].values():
+                assert "entityValue" not in path and "accessKey" not in path
 
 
-def test_each_rule_alone_may_invoke_the_function(resources):
+def test_each_rule_alone_may_invoke_its_function(resources):
     permissions = of_type(resources, "AWS::Lambda::Permission").values()
-    assert {p["SourceArn"]["Fn::GetAtt"][0] for p in permissions} == RULES
+    assert {p["SourceArn"]["Fn::GetAtt"][0]: p["FunctionName"]["Ref"] for p in permissions} == RULES
     assert len(permissions) == len(RULES)
     for permission in permissions:
         assert permission["Principal"] == "events.amazonaws.com"
@@ -114,54 +136,367 @@ def test_each_rule_alone_may_invoke_the_function(resources):
         assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
 
 
+def test_every_rule_may_send_what_it_could_not_deliver(resources):
+    (sends,) = [s for s in statements(resources["RuleDeadLetterQueuePolicy"]) if s["Effect"] == "Allow"]
+    arns = sends["Condition"]["ArnEquals"]["aws:SourceArn"]
+    named = [arn["Fn::If"][1] if "Fn::If" in arn else arn for arn in arns]
+    assert {arn["Fn::GetAtt"][0] for arn in named} == set(RULES)
+
+
+def test_only_what_needs_the_forensics_account_hangs_on_it(template, resources):
+    hanging = {name for name, resource in resources.items() if resource.get("Condition") == "HasForensicsAccount"}
+    assert hanging == {"CopyReady", "CopyReadyInvokes", "ForensicsAccountSends"}
+
+
+def test_every_failure_of_a_function_alarms(resources):
+    alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
+    watched = [(a["MetricName"], a["Dimensions"][0]["Value"]["Ref"]) for a in alarms if a["Namespace"] == "AWS/Lambda"]
+    assert sorted(watched) == sorted((metric, name) for metric in ("Errors", "Throttles") for name in FUNCTIONS)
+    assert all(alarm["AlarmActions"] == [{"Ref": "AlertTopic"}] for alarm in alarms)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_protects_all_roles_and_hands_over_what_failed(resources, name):
+    function = resources[name]["Properties"]
+    assert function["FunctionName"] == resources[name]["Metadata"]["BuildProperties"]["Binary"] == FUNCTIONS[name]
+    own = function["Environment"]["Variables"]["PROTECTED_ARNS"]["Fn::Join"][1]
+    assert own == [{"Fn::GetAtt": [f"{other}Role", "Arn"]} for other in FUNCTIONS]
+    invoked = function["EventInvokeConfig"]
+    assert invoked["MaximumRetryAttempts"] == 2
+    assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["OnFailureQueue", "Arn"]}
+    assert function["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
+    assert resources[f"{name}Logs"]["Properties"]["LogGroupName"] == f"/aws/lambda/{FUNCTIONS[name]}"
+
+
+GUARDDUTY = {
+    "a finding about an instance": ({"resource": {"resourceType": "Instance"}}, {"InstanceFindingFired"}),
+    "its credentials used elsewhere": (
+        {
+            "resource": {"resourceType": "AccessKey"},
+            "type": "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS",
+        },
+        {"FindingFired", "InstanceAccusedToo"},
+    ),
+    "the same, filed under the instance": (
+        {
+            "resource": {"resourceType": "Instance"},
+            "type": "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS",
+        },
+        {"InstanceFindingFired"},
+    ),
+    "an attack sequence of instances": (
+        {"resource": {"resourceType": "AttackSequence"}, "type": "AttackSequence:EC2/CompromisedInstanceGroup"},
+        {"FindingFired", "InstanceAccusedToo"},
+    ),
+    "an attack sequence of identities": (
+        {"resource": {"resourceType": "AttackSequence"}, "type": "AttackSequence:IAM/CompromisedCredentials"},
+        {"FindingFired"},
+    ),
+    "a finding about a key": ({"resource": {"resourceType": "AccessKey"}}, {"FindingFired"}),
+    "one of low severity": ({"resource": {"resourceType": "Instance"}, "severity": 3.9}, set()),
+    "an archived one": ({"resource": {"resourceType": "Instance"}, "service": {"archived": True}}, set()),
+    "one about a cluster": ({"resource": {"resourceType": "EKSCluster"}}, set()),
+}
+
+
+@pytest.mark.parametrize("case", GUARDDUTY)
+def test_guardduty_finding_reaches_the_functions_it_concerns(resources, case):
+    said, rules = GUARDDUTY[case]
+    detail = {"type": "CryptoCurrency:EC2/BitcoinTool.B", "severity": 5, "service": {"archived": False}, **said}
+    assert matching(resources, {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "detail": detail}) == rules
+    assert len({RULES[rule] for rule in rules}) == len(rules), "no function is told twice"
+    assert len(rules & set(ALERTING)) == min(1, len(rules)), "one alert"
+
+
+def imported(*types, product="Own scanner", status="NEW"):
+    finding = {
+        "ProductName": product,
+        "Workflow": {"Status": status},
+        "RecordState": "ACTIVE",
+        "Severity": {"Label": "HIGH"},
+        "Resources": [{"Type": kind} for kind in types],
+    }
+    detail = {"findings": [finding]}
+    return {"source": "aws.securityhub", "detail-type": "Security Hub Findings - Imported", "detail": detail}
+
+
+def imported_v2(*types):
+    finding = {
+        "class_uid": 2004,
+        "severity_id": 4,
+        "status": "New",
+        "metadata": {"product": {"name": "Own scanner"}},
+        "resources": [{"type": kind} for kind in types],
+    }
+    return {"source": "aws.securityhub", "detail-type": "Findings Imported V2", "detail": {"findings": [finding]}}
+
+
+@pytest.mark.parametrize(
+    ("event", "rules"),
+    [
+        (imported("AwsEc2Instance"), {"InstanceFindingImported"}),
+        (imported("AwsIamUser"), {"FindingImported"}),
+        (imported("AwsIamRole", "AwsEc2Instance"), {"FindingImported", "InstanceFindingImported"}),
+        (imported("AwsS3Bucket"), set()),
+        (imported("AwsEc2Instance", product="GuardDuty"), set()),
+        (imported("AwsEc2Instance", status="NOTIFIED"), set()),
+        (imported_v2("AWS::EC2::Instance"), {"InstanceFindingImportedV2"}),
+        (imported_v2("AwsEc2Instance"), {"InstanceFindingImportedV2"}),
+        (imported_v2("AWS::IAM::User"), {"FindingImportedV2"}),
+    ],
+)
+def test_imported_finding_reaches_the_functions_it_concerns(resources, event, rules):
+    assert matching(resources, event) == rules
+
+
+def snapshot_event(event, result="succeeded", account=ACCOUNT, kind="EBS Snapshot Notification"):
+    detail = {"event": event, "result": result}
+    return {"source": "aws.ec2", "detail-type": kind, "account": account, "detail": detail}
+
+
+MULTI = "EBS Multi-Volume Snapshots Completion Status"
+
+
+@pytest.mark.parametrize(
+    ("event", "rules"),
+    [
+        (snapshot_event("createSnapshot"), {"SnapshotReady"}),
+        (snapshot_event("createSnapshot", "failed"), {"SnapshotReady"}),
+        (snapshot_event("copySnapshot", "failed"), {"SnapshotReady"}),
+        (snapshot_event("createSnapshots", kind=MULTI), {"SnapshotReady"}),
+        (snapshot_event("deleteSnapshot"), set()),
+        (snapshot_event("shareSnapshot"), set()),
+        (snapshot_event("copySnapshot", account=FORENSICS), {"CopyReady"}),
+        (snapshot_event("copySnapshot", "failed", account=FORENSICS), {"CopyReady"}),
+        (snapshot_event("createSnapshot", account=FORENSICS), set()),
+        (snapshot_event("copySnapshot", account="999900001111"), set()),
+    ],
+)
+def test_snapshot_that_is_ready_is_sealed(resources, event, rules):
+    assert matching(resources, event) == rules
+
+
+def matching(resources, event):
+    """The rules that EventBridge would find for an event."""
+    event = {"account": ACCOUNT, **event}
+    rules = of_type(resources, "AWS::Events::Rule")
+    return {name for name, rule in rules.items() if matches(resolved(rule["EventPattern"]), event)}
+
+
 # --- privileges ----------------------------------------------------------------------------------
 
 
-GRANTED = {
-    "guardduty:GetFindings",
-    "securityhub:GetFindings", "securityhub:BatchUpdateFindings",
-    "iam:GetUser", "iam:ListAccessKeys", "iam:GetLoginProfile", "iam:ListServiceSpecificCredentials",
-    "iam:ListSSHPublicKeys", "iam:ListSigningCertificates", "iam:GetUserPolicy", "iam:ListAttachedUserPolicies",
-    "iam:ListMFADevices", "iam:GetAccessKeyLastUsed", "iam:ListGroupsForUser", "iam:GetRole", "iam:GetRolePolicy",
-    "iam:GetGroupPolicy",
-    "iam:ListInstanceProfilesForRole", "iam:ListAttachedRolePolicies", "cloudtrail:LookupEvents", "sts:AssumeRole",
-    "iam:PutUserPolicy", "iam:UpdateAccessKey", "iam:DeleteLoginProfile", "iam:UpdateServiceSpecificCredential",
-    "iam:UpdateSSHPublicKey", "iam:UpdateSigningCertificate", "iam:AttachUserPolicy", "iam:PutRolePolicy",
-    "iam:PutUserPermissionsBoundary", "iam:AddUserToGroup", "iam:DeactivateMFADevice",
-    "iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary",
+EVERY_FUNCTION = {
     "s3:GetObject", "s3:PutObject", "s3:ListBucket",
     "kms:GenerateDataKey", "kms:Decrypt",
     "sns:Publish", "sqs:SendMessage", "logs:CreateLogStream", "logs:PutLogEvents",
+    "sts:AssumeRole",
+}  # fmt: skip
+GRANTED = {
+    IDENTITY: EVERY_FUNCTION | {
+        "guardduty:GetFindings",
+        "securityhub:GetFindings", "securityhub:BatchUpdateFindings",
+        "iam:GetUser", "iam:ListAccessKeys", "iam:GetLoginProfile", "iam:ListServiceSpecificCredentials",
+        "iam:ListSSHPublicKeys", "iam:ListSigningCertificates", "iam:GetUserPolicy", "iam:ListAttachedUserPolicies",
+        "iam:ListMFADevices", "iam:GetAccessKeyLastUsed", "iam:ListGroupsForUser", "iam:GetRole", "iam:GetRolePolicy",
+        "iam:GetGroupPolicy",
+        "iam:ListInstanceProfilesForRole", "iam:ListAttachedRolePolicies", "cloudtrail:LookupEvents",
+        "iam:PutUserPolicy", "iam:UpdateAccessKey", "iam:DeleteLoginProfile", "iam:UpdateServiceSpecificCredential",
+        "iam:UpdateSSHPublicKey", "iam:UpdateSigningCertificate", "iam:AttachUserPolicy", "iam:PutRolePolicy",
+        "iam:PutUserPermissionsBoundary", "iam:AddUserToGroup", "iam:DeactivateMFADevice",
+        "iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary",
+    },
+    INSTANCE: EVERY_FUNCTION | {
+        "guardduty:GetFindings",
+        "securityhub:GetFindings", "securityhub:BatchUpdateFindings",
+        "ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeAddresses",
+        "ec2:DescribeIamInstanceProfileAssociations", "ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules",
+        "ec2:DescribeSnapshots", "ec2:DescribeLockedSnapshots", "ec2:DescribeInstanceAttribute", "ec2:GetConsoleOutput", "ec2:GetConsoleScreenshot",
+        "autoscaling:DescribeAutoScalingInstances", "elasticloadbalancing:DescribeLoadBalancers",
+        "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
+        "ec2:CreateSecurityGroup", "ec2:CreateTags", "ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress",
+        "ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress", "ec2:ModifyNetworkInterfaceAttribute",
+        "ec2:ModifyInstanceAttribute", "ec2:DisassociateAddress",
+        "ec2:CreateSnapshots", "ec2:CreateSnapshot", "ec2:LockSnapshot",
+        "autoscaling:SetInstanceProtection", "autoscaling:EnterStandby", "autoscaling:DetachInstances",
+        "elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:DeregisterInstancesFromLoadBalancer",
+        "iam:GetInstanceProfile", "iam:GetRole", "iam:GetRolePolicy", "iam:PutRolePolicy",
+    },
+    SEAL: EVERY_FUNCTION | {
+        "ec2:DescribeSnapshots", "ec2:LockSnapshot", "ec2:CreateTags", "ec2:CopySnapshot",
+        "ec2:ModifySnapshotAttribute", "ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock",
+        "kms:DescribeKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:CreateGrant",
+    },
 }  # fmt: skip
 
 
-def role_statements(resources, effect):
-    return [s for s in statements(resources["ContainIdentityRole"]["Properties"]["Policies"]) if s["Effect"] == effect]
+def role_statements(resources, effect, function=IDENTITY):
+    own = statements(resources[f"{function}Role"]["Properties"]["Policies"])
+    return [s for s in own if s["Effect"] == effect]
 
 
-def test_role_grants_exactly_what_the_function_calls(resources):
-    granted = [action for s in role_statements(resources, "Allow") for action in as_list(s["Action"])]
-    assert set(granted) == GRANTED
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_role_grants_exactly_what_the_function_calls(resources, function):
+    granted = [action for s in role_statements(resources, "Allow", function) for action in as_list(s["Action"])]
+    assert set(granted) == GRANTED[function]
     assert not [action for action in granted if "*" in action]
 
 
-def test_only_what_takes_no_resource_is_granted_on_everything(resources):
-    everywhere = [s for s in role_statements(resources, "Allow") if "*" in as_list(s["Resource"])]
-    assert [s["Action"] for s in everywhere] == [
-        "guardduty:GetFindings",
-        ["securityhub:GetFindings", "securityhub:BatchUpdateFindings"],
-        "cloudtrail:LookupEvents",
-    ]
+TAKES_NO_RESOURCE = {
+    IDENTITY: {
+        "guardduty:GetFindings", "securityhub:GetFindings", "securityhub:BatchUpdateFindings", "cloudtrail:LookupEvents",
+    },
+    INSTANCE: {
+        "guardduty:GetFindings", "securityhub:GetFindings", "securityhub:BatchUpdateFindings",
+        "ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeAddresses",
+        "ec2:DescribeIamInstanceProfileAssociations", "ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules",
+        "ec2:DescribeSnapshots", "ec2:DescribeLockedSnapshots", "ec2:DescribeInstanceAttribute",
+        "autoscaling:DescribeAutoScalingInstances", "elasticloadbalancing:DescribeLoadBalancers",
+        "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
+    },
+    SEAL: {"ec2:DescribeSnapshots"},
+}  # fmt: skip
 
 
-def test_role_can_never_change_roles_of_tourniquet(resources):
-    role = resources["ContainIdentityRole"]["Properties"]
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_what_takes_no_resource_is_granted_on_everything(resources, function):
+    everywhere = [s for s in role_statements(resources, "Allow", function) if "*" in as_list(s["Resource"])]
+    assert {action for s in everywhere for action in as_list(s["Action"])} == TAKES_NO_RESOURCE[function]
+
+
+@pytest.mark.parametrize("function", [IDENTITY, INSTANCE])
+def test_role_can_never_change_roles_of_tourniquet(resources, function):
+    role = resources[f"{function}Role"]["Properties"]
     own = f"arn:aws:iam::{ACCOUNT}:role{role['Path']}*"
-    (deny,) = role_statements(resources, "Deny")
+    (deny,) = [s for s in role_statements(resources, "Deny", function) if s["Sid"] == "NeverTheseRoles"]
     assert own in resolved(deny["Resource"])
     assert "Condition" not in deny
-    written = {a for a in GRANTED if a.startswith(("iam:Put", "iam:Attach"))}
+    written = {a for a in GRANTED[function] if a.startswith(("iam:Put", "iam:Attach"))}
     assert {a for a in written if "Role" in a} <= set(deny["Action"])
+
+
+def test_both_containing_roles_are_denied_the_same_roles(resources):
+    def denied(function):
+        return [s for s in role_statements(resources, "Deny", function) if s["Sid"] == "NeverTheseRoles"]
+
+    assert denied(IDENTITY) == denied(INSTANCE)
+
+
+def test_no_role_can_do_what_only_another_is_for(resources):
+    """Apart from the case and the messages, nothing that changes something is granted to two of them."""
+    def changes(function):
+        told = GRANTED[function] - EVERY_FUNCTION - {"securityhub:BatchUpdateFindings"}
+        return {a for a in told if not a.split(":")[1].startswith(("Describe", "Get", "List", "Lookup"))}
+
+    assert changes(IDENTITY) & changes(INSTANCE) == {"iam:PutRolePolicy"}
+    assert changes(INSTANCE) & changes(SEAL) == {"ec2:LockSnapshot", "ec2:CreateTags"}
+    assert changes(IDENTITY) & changes(SEAL) == set()
+    assert not [a for function in (INSTANCE, SEAL) for a in GRANTED[function] if a.startswith("iam:") and "User" in a]
+    assert not [a for a in GRANTED[IDENTITY] if a.startswith(("ec2:", "ebs:"))]
+
+
+def test_nothing_that_destroys_or_unlocks_is_granted(resources):
+    verbs = ("Delete", "Remove", "Terminate", "Stop", "Unlock", "Release", "Reset", "Detach", "Create")
+    found = {a for function in FUNCTIONS for a in GRANTED[function] if a.split(":")[1].startswith(verbs)}
+    assert found == {
+        "iam:DeleteLoginProfile", "logs:CreateLogStream", "autoscaling:DetachInstances", "ec2:CreateSecurityGroup",
+        "ec2:CreateTags", "ec2:CreateSnapshot", "ec2:CreateSnapshots", "kms:CreateGrant",
+    }  # fmt: skip
+
+
+# Of an action of EC2 and friends, on each resource it is granted on: the conditions.
+ISOLATION_GROUP = {"StringLike": {"aws:ResourceTag/ir:isolation": "vpc-*"}}
+EVIDENCE = {"StringLike": {"aws:ResourceTag/ir:incident": "IR-*"}}
+NEW_EVIDENCE = {"StringLike": {"aws:RequestTag/ir:incident": "IR-*"}}
+HASH_ALONE = {
+    **EVIDENCE, "ForAllValues:StringEquals": {"aws:TagKeys": ["ir:hash"]}, "Null": {"aws:TagKeys": "false"},
+}  # fmt: skip
+MADE_NOW = {"StringEquals": {"ec2:CreateAction": ["CreateSecurityGroup", "CreateSnapshots", "CreateSnapshot"]}}
+CONDITIONS = {
+    INSTANCE: {
+        ("ec2:CreateSecurityGroup", "security-group"): {
+            "StringLike": {"aws:RequestTag/ir:isolation": "vpc-*"},
+            "ForAllValues:StringEquals": {
+                "aws:TagKeys": ["ir:incident", "ir:source", "ir:collected-by", "ir:isolation"]
+            },
+        },
+        ("ec2:CreateSecurityGroup", "vpc"): None,
+        ("ec2:CreateTags", "security-group"): MADE_NOW,
+        ("ec2:CreateTags", "snapshot"): MADE_NOW,
+        ("ec2:RevokeSecurityGroupIngress", "security-group"): ISOLATION_GROUP,
+        ("ec2:RevokeSecurityGroupEgress", "security-group"): ISOLATION_GROUP,
+        ("ec2:AuthorizeSecurityGroupIngress", "security-group"): ISOLATION_GROUP,
+        ("ec2:AuthorizeSecurityGroupEgress", "security-group"): ISOLATION_GROUP,
+        ("ec2:ModifyNetworkInterfaceAttribute", "security-group"): ISOLATION_GROUP,
+        ("ec2:ModifyNetworkInterfaceAttribute", "network-interface"): None,
+        ("ec2:ModifyNetworkInterfaceAttribute", "instance"): None,
+        ("ec2:ModifyNetworkInterfaceAttribute", "subnet"): None,
+        ("ec2:ModifyInstanceAttribute", "instance"): None,
+        ("ec2:ModifyInstanceAttribute", "volume"): None,
+        ("ec2:DisassociateAddress", "elastic-ip"): None,
+        ("ec2:DisassociateAddress", "network-interface"): None,
+        ("ec2:CreateSnapshots", "instance"): None,
+        ("ec2:CreateSnapshots", "volume"): None,
+        ("ec2:CreateSnapshots", "snapshot"): NEW_EVIDENCE,
+        ("ec2:CreateSnapshot", "volume"): None,
+        ("ec2:CreateSnapshot", "snapshot"): NEW_EVIDENCE,
+        ("ec2:LockSnapshot", "snapshot"): EVIDENCE,
+        ("ec2:GetConsoleOutput", "instance"): None,
+        ("ec2:GetConsoleScreenshot", "instance"): None,
+    },
+    SEAL: {
+        ("ec2:LockSnapshot", "snapshot"): EVIDENCE,
+        ("ec2:CreateTags", "snapshot"): [
+            HASH_ALONE, {"StringEquals": {"ec2:CreateAction": "CopySnapshot"}, **NEW_EVIDENCE},
+        ],
+        ("ec2:CopySnapshot", "snapshot"): None,
+        ("ec2:ModifySnapshotAttribute", "snapshot"): {
+            "StringEquals": {"ec2:Add/userId": FORENSICS}, "StringLike": {"aws:ResourceTag/ir:transit": "snap-*"},
+        },
+        ("ebs:ListSnapshotBlocks", "snapshot"): EVIDENCE,
+        ("ebs:GetSnapshotBlock", "snapshot"): EVIDENCE,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("function", CONDITIONS)
+def test_what_may_be_done_to_instances_groups_and_snapshots(resources, function):
+    found = {}
+    for statement in role_statements(resources, "Allow", function):
+        for action in as_list(statement["Action"]):
+            if not action.startswith(("ec2:", "ebs:")) or statement["Resource"] == "*":
+                continue
+            for arn in as_list(resolved(statement["Resource"])):
+                kind = arn.split(":", 5)[5].split("/")[0]
+                found.setdefault((action, kind), []).append(resolved(statement.get("Condition")))
+    expected = {key: value if isinstance(value, list) else [value] for key, value in CONDITIONS[function].items()}
+    assert found == expected
+
+
+def test_machine_is_held_and_not_changed(resources):
+    (deny,) = [s for s in role_statements(resources, "Deny", INSTANCE) if s["Sid"] == "NeverTheseAttributes"]
+    assert deny["Resource"] == "*"
+    assert {"UserData", "InstanceType"} <= set(deny["Condition"]["StringEqualsIgnoreCase"]["ec2:Attribute"])
+    assert {"ec2:ModifyInstanceAttribute", "ec2:ModifyNetworkInterfaceAttribute"} == set(deny["Action"])
+
+
+@pytest.mark.parametrize(
+    ("action", "arn"),
+    [
+        ("autoscaling:EnterStandby", f"arn:aws:autoscaling:*:{ACCOUNT}:autoScalingGroup:*:autoScalingGroupName/*"),
+        ("elasticloadbalancing:DeregisterTargets", f"arn:aws:elasticloadbalancing:*:{ACCOUNT}:targetgroup/*"),
+        (
+            "elasticloadbalancing:DeregisterInstancesFromLoadBalancer",
+            f"arn:aws:elasticloadbalancing:*:{ACCOUNT}:loadbalancer/*",
+        ),
+        ("iam:GetInstanceProfile", f"arn:aws:iam::{ACCOUNT}:instance-profile/*"),
+        ("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/*"),
+    ],
+)
+def test_what_else_is_changed_around_an_instance(resources, action, arn):
+    granted = [s for s in role_statements(resources, "Allow", INSTANCE) if action in as_list(s["Action"])]
+    assert [resolved(s["Resource"]) for s in granted] == [arn]
 
 
 QUARANTINE, DENY_ALL = (f"arn:aws:iam::aws:policy/{name}" for name in ("AWSCompromisedKeyQuarantine*", "AWSDenyAll"))
@@ -189,15 +524,21 @@ def test_users_are_added_to_the_deny_group_alone(resources):
     assert "Condition" not in denied
 
 
-def test_only_the_listed_member_roles_are_assumed(resources):
-    (granted,) = [s for s in role_statements(resources, "Allow") if "sts:AssumeRole" in as_list(s["Action"])]
-    assert granted["Resource"] == {"Ref": "MemberRoleArns"}
+@pytest.mark.parametrize(
+    ("function", "parameter"),
+    [(IDENTITY, "MemberRoleArns"), (INSTANCE, "MemberInstanceRoleArns"), (SEAL, "ForensicsRoleArn")],
+)
+def test_only_the_listed_roles_are_assumed(resources, function, parameter):
+    allowed = role_statements(resources, "Allow", function)
+    (granted,) = [s for s in allowed if "sts:AssumeRole" in as_list(s["Action"])]
+    assert granted["Resource"] == {"Ref": parameter}
 
 
-def test_member_role_may_do_in_its_account_what_the_function_may_here(resources):
+@pytest.mark.parametrize(("function", "role"), [(IDENTITY, "Responder"), (INSTANCE, "InstanceResponder")])
+def test_member_role_may_do_in_its_account_what_the_function_may_here(resources, function, role):
     """Statement by statement, less what is in the responder's account alone."""
-    responder = {s["Sid"]: s for s in statements(resources["ContainIdentityRole"]["Properties"]["Policies"])}
-    member = load(ROOT / "infra" / "member.yaml")["Resources"]["Responder"]["Properties"]
+    responder = {s["Sid"]: s for s in statements(resources[f"{function}Role"]["Properties"]["Policies"])}
+    member = load(ROOT / "infra" / "member.yaml")["Resources"][role]["Properties"]
     theirs = {s["Sid"]: s for s in statements(member["Policies"])}
     assert theirs == {sid: responder[sid] for sid in theirs}
     assert set(responder) - set(theirs) == {
@@ -206,20 +547,40 @@ def test_member_role_may_do_in_its_account_what_the_function_may_here(resources)
     }  # fmt: skip
 
 
-def test_keys_are_used_only_through_their_service(resources):
-    for statement in role_statements(resources, "Allow"):
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_keys_are_used_only_through_their_service(resources, function):
+    for statement in role_statements(resources, "Allow", function):
         if any(action.startswith("kms:") for action in as_list(statement["Action"])):
             assert "kms:ViaService" in statement["Condition"]["StringEquals"]
+            if "kms:CreateGrant" in as_list(statement["Action"]):
+                assert statement["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
 
 
-def test_function_cannot_write_its_own_guardrails(resources):
-    for statement in role_statements(resources, "Allow"):
-        if "s3:PutObject" in as_list(statement["Action"]):
-            assert all(r["Fn::Sub"].endswith(("/cases/*", "/targets/*")) for r in statement["Resource"])
+def test_copies_for_the_forensics_account_cannot_be_read_back(resources):
+    on_its_key = [
+        action
+        for statement in role_statements(resources, "Allow", SEAL)
+        if {"Ref": "ForensicsKeyArn"} in as_list(statement["Resource"])
+        for action in as_list(statement["Action"])
+    ]
+    assert sorted(on_its_key) == [
+        "kms:CreateGrant", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptTo",
+    ]  # fmt: skip
 
 
-def test_only_lambda_assumes_the_role(resources):
-    (trust,) = statements(resources["ContainIdentityRole"]["Properties"]["AssumeRolePolicyDocument"])
+WRITES = {IDENTITY: {"cases", "targets"}, INSTANCE: {"cases", "targets", "isolation"}, SEAL: {"cases"}}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_function_writes_its_part_of_the_bucket_and_never_its_own_guardrails(resources, function):
+    puts = [s for s in role_statements(resources, "Allow", function) if "s3:PutObject" in as_list(s["Action"])]
+    written = {resource["Fn::Sub"] for s in puts for resource in as_list(s["Resource"])}
+    assert written == {f"${{CaseBucket.Arn}}/{prefix}/*" for prefix in WRITES[function]}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_lambda_assumes_the_role(resources, function):
+    (trust,) = statements(resources[f"{function}Role"]["Properties"]["AssumeRolePolicyDocument"])
     assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
@@ -239,17 +600,34 @@ def test_resources_refuse_plain_http(resources, kind):
         assert {"Bool": {"aws:SecureTransport": "false"}} in [s.get("Condition") for s in denied]
 
 
-def test_nobody_but_the_function_writes_cases(resources):
-    (policy,) = of_type(resources, "AWS::S3::BucketPolicy").values()
-    by_sid = {statement["Sid"]: statement for statement in statements(policy)}
-    cases = by_sid["OnlyTheFunctionWritesCases"]
-    assert cases["Effect"] == "Deny" and cases["Principal"] == "*"
-    assert {"s3:PutObject", "s3:DeleteObject", "s3:BypassGovernanceRetention"} <= set(cases["Action"])
-    assert cases["Condition"] == {
-        "ArnNotEquals": {"aws:PrincipalArn": {"Fn::GetAtt": ["ContainIdentityRole", "Arn"]}}
+@pytest.mark.parametrize(
+    ("sid", "prefix"),
+    [
+        ("OnlyTheFunctionsWriteCases", "cases"),
+        ("OnlyContainmentWritesTargets", "targets"),
+        ("OnlyContainInstanceWritesIsolation", "isolation"),
+    ],
+)
+def test_nobody_but_the_functions_writes_what_they_write(resources, sid, prefix):
+    denied = by_sid(resources)[sid]
+    assert denied["Effect"] == "Deny" and denied["Principal"] == "*"
+    assert {"s3:PutObject", "s3:DeleteObject", "s3:BypassGovernanceRetention"} <= set(denied["Action"])
+    assert denied["Resource"] == {"Fn::Sub": f"${{CaseBucket.Arn}}/{prefix}/*"}
+    writers = [f"{function}Role" for function in FUNCTIONS if prefix in WRITES[function]]
+    assert denied["Condition"] == {
+        "ArnNotEquals": {"aws:PrincipalArn": [{"Fn::GetAtt": [role, "Arn"]} for role in writers]}
     }
-    assert by_sid["NobodyDeletesGuardrails"]["Effect"] == "Deny"
-    assert by_sid["OnlyTheseWriteGuardrails"]["Condition"] == {
+
+
+def by_sid(resources):
+    (policy,) = of_type(resources, "AWS::S3::BucketPolicy").values()
+    return {statement["Sid"]: statement for statement in statements(policy)}
+
+
+def test_guardrails_are_written_by_their_writer_and_deleted_by_nobody(resources):
+    statements = by_sid(resources)
+    assert statements["NobodyDeletesGuardrails"]["Effect"] == "Deny"
+    assert statements["OnlyTheseWriteGuardrails"]["Condition"] == {
         "ArnNotLike": {"aws:PrincipalArn": {"Ref": "GuardrailsWriterArn"}}
     }
 

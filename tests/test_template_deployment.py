@@ -8,7 +8,7 @@ import pytest
 
 from lab.client import ACCOUNT, REGION, Lab
 from lab.template import (
-    Resolver, TemplateError, deploy, intrinsics_in, load, pseudo_parameters, resolver_of, translate,
+    Resolver, TemplateError, deploy, deploy_stack, intrinsics_in, load, pseudo_parameters, resolver_of, translate,
 )  # fmt: skip
 from lab.template.delivery import check as check_delivery
 from lab.template.deployment import creation_order, registrations
@@ -16,6 +16,12 @@ from lab.template.resources import Properties, Resource
 from lab.template.source import parameter_values
 
 MEMBER_ROLES = ",".join(f"arn:aws:iam::{n * 12}:role/tourniquet/TourniquetResponder" for n in "23")
+MEMBER_INSTANCE_ROLES = MEMBER_ROLES.replace("TourniquetResponder", "TourniquetInstanceResponder")
+FORENSICS = {
+    "ForensicsRoleArn": f"arn:aws:iam::444444444444:role/tourniquet/TourniquetForensics-{REGION}",
+    "ForensicsKeyArn": f"arn:aws:kms:{REGION}:444444444444:key/01234567-89ab-cdef-0123-456789abcdef",
+    "ForensicsExternalId": "tourniquet-lab",
+}
 TEMPLATE = Path(__file__).resolve().parent.parent / "infra" / "template.yaml"
 
 
@@ -125,6 +131,11 @@ def test_unknown_parameter_is_refused():
         ("NotificationEmail", "nobody", "must be an e-mail address"),
         ("MemberRoleArns", MEMBER_ROLES.replace("TourniquetResponder", "Admin"), "must be ARNs of the roles"),
         ("MemberRoleArns", MEMBER_ROLES + ",*", "must be ARNs of the roles"),
+        ("MemberRoleArns", MEMBER_INSTANCE_ROLES, "must be ARNs of the roles"),
+        ("MemberInstanceRoleArns", MEMBER_ROLES, "must be ARNs of the instance roles"),
+        ("ForensicsRoleArn", MEMBER_ROLES.split(",")[0], "must be the ARN of the role that forensics.yaml makes"),
+        ("ForensicsKeyArn", FORENSICS["ForensicsRoleArn"], "must be the ARN of a KMS key"),
+        ("ForensicsExternalId", "x", "must be 2 to 1224"),
         ("MemberExternalId", "x", "must be 2 to 1224"),
     ],
 )
@@ -167,12 +178,20 @@ def test_bucket_is_locked_encrypted_and_private(lab, deployed):
     assert s3.get_object(Bucket=bucket, Key="guardrails.toml")["Body"].read() == b"# none\n"
 
 
-def test_role_has_its_trust_and_policy(lab, deployed):
+@pytest.mark.parametrize(
+    ("logical_id", "name"),
+    [
+        ("ContainIdentity", "contain-identity"),
+        ("ContainInstance", "contain-instance"),
+        ("SealSnapshot", "seal-snapshot"),
+    ],
+)
+def test_role_has_its_trust_and_policy(lab, deployed, logical_id, name):
     iam = lab.client("iam")
-    role = iam.get_role(RoleName=deployed.ref("ContainIdentityRole"))["Role"]
-    assert role["Arn"].split(":role")[1].startswith("/tourniquet/tourniquet-ContainIdentityRole-")
-    assert deployed.outputs["ContainIdentityRoleArn"] == role["Arn"]
-    policy = iam.get_role_policy(RoleName=role["RoleName"], PolicyName="contain-identity")["PolicyDocument"]
+    role = iam.get_role(RoleName=deployed.ref(f"{logical_id}Role"))["Role"]
+    assert role["Arn"].split(":role")[1].startswith(f"/tourniquet/tourniquet-{logical_id}Role-")
+    assert deployed.outputs[f"{logical_id}RoleArn"] == role["Arn"]
+    policy = iam.get_role_policy(RoleName=role["RoleName"], PolicyName=name)["PolicyDocument"]
     assert intrinsics_in(policy) == []
     (case_key,) = [s for s in policy["Statement"] if s["Sid"] == "UseCaseKeyThroughS3"]
     assert case_key["Resource"] == deployed.arn("CaseKey")
@@ -186,29 +205,90 @@ def test_deny_group_denies_everything(lab, deployed):
     assert document["Statement"] == [{"Sid": "DenyAll", "Effect": "Deny", "Action": "*", "Resource": "*"}]
 
 
-def test_members_are_entered_only_when_there_are_any(deployed):
-    assert "EnterMemberAccounts" not in json.dumps(deployed.resources["ContainIdentityRole"].properties)
-    template = translate(TEMPLATE, {"MemberRoleArns": MEMBER_ROLES})
-    pseudo = pseudo_parameters(ACCOUNT, REGION, "tourniquet")
-    made = resolver_of(template, {"MemberRoleArns": MEMBER_ROLES}, pseudo)
-    made.resources = deployed.resources
-    role = made.resolve(template["Resources"]["ContainIdentityRole"]["Properties"])
-    (enter,) = [s for s in role["Policies"][0]["PolicyDocument"]["Statement"] if s["Sid"] == "EnterMemberAccounts"]
-    assert enter["Resource"] == MEMBER_ROLES.split(",")
+def resolver_with(deployed, parameters):
+    """The template with other parameters, as if it were deployed on top of what is there."""
+    template = translate(TEMPLATE, parameters)
+    made = resolver_of(template, parameters, pseudo_parameters(ACCOUNT, REGION, "tourniquet"))
+    made.resources = dict(deployed.resources)
+    return template, made
+
+
+def statements_with(deployed, parameters, role):
+    template, made = resolver_with(deployed, parameters)
+    policy = made.resolve(template["Resources"][role]["Properties"]["Policies"][0])
+    return {statement["Sid"]: statement for statement in policy["PolicyDocument"]["Statement"]}
+
+
+@pytest.mark.parametrize(
+    ("role", "parameter", "roles"),
+    [
+        ("ContainIdentityRole", "MemberRoleArns", MEMBER_ROLES),
+        ("ContainInstanceRole", "MemberInstanceRoleArns", MEMBER_INSTANCE_ROLES),
+    ],
+)
+def test_members_are_entered_only_when_there_are_any(deployed, role, parameter, roles):
+    assert "EnterMemberAccounts" not in json.dumps(deployed.resources[role].properties)
+    assert statements_with(deployed, {parameter: roles}, role)["EnterMemberAccounts"]["Resource"] == roles.split(",")
+
+
+@pytest.mark.parametrize("role", ["ContainIdentityRole", "ContainInstanceRole"])
+def test_neither_list_of_members_opens_the_other_function_s_way(deployed, role):
+    other = "MemberInstanceRoleArns" if role == "ContainIdentityRole" else "MemberRoleArns"
+    roles = MEMBER_INSTANCE_ROLES if role == "ContainIdentityRole" else MEMBER_ROLES
+    assert "EnterMemberAccounts" not in statements_with(deployed, {other: roles}, role)
+
+
+FOR_FORENSICS = {
+    "CopyEvidence", "TagCopies", "ShareTransitCopies", "UseSourceKeysForCopies", "EncryptCopiesForForensics",
+    "LetEbsUseTheKeys", "EnterForensicsAccount",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", [None, "ForensicsRoleArn", "ForensicsKeyArn"])
+def test_evidence_leaves_only_for_a_forensics_account_that_is_named_whole(deployed, missing):
+    without = statements_with(deployed, {}, "SealSnapshotRole")
+    parameters = {name: value for name, value in FORENSICS.items() if name != missing}
+    template, made = resolver_with(deployed, parameters)
+    given = statements_with(deployed, parameters, "SealSnapshotRole")
+    assert set(given) - set(without) == (set() if missing else FOR_FORENSICS)
+    assert made.condition(template["Resources"]["CopyReady"]["Condition"]) is (missing is None)
+    if missing is None:
+        assert given["ShareTransitCopies"]["Condition"]["StringEquals"] == {"ec2:Add/userId": "444444444444"}
+        assert given["EnterForensicsAccount"]["Resource"] == FORENSICS["ForensicsRoleArn"]
+        sender = made.resolve(template["Resources"]["ForensicsAccountSends"]["Properties"])["Statement"]["Principal"]
+        assert sender == {"AWS": "arn:aws:iam::444444444444:root"}
+        pattern = made.resolve(template["Resources"]["CopyReady"]["Properties"]["EventPattern"])
+        assert pattern["account"] == ["444444444444"]
+
+
+def test_forensics_account_may_send_to_the_bus(lab):
+    """The whole template with it, in a Region of its own: what is made of the condition is made."""
+    other = lab.in_account("222233334444")
+    made = deploy_stack(TEMPLATE, other, FORENSICS)
+    assert not {"CopyReady", "ForensicsAccountSends", "CopyReadyInvokes"} & set(made.left_out)
+    check_delivery(made.resources, other.account)
+    policy = json.loads(other.client("events").describe_event_bus()["Policy"])
+    (statement,) = policy["Statement"]
+    assert (statement["Action"], statement["Principal"]) == ("events:PutEvents", {"AWS": "arn:aws:iam::444444444444:root"})
+    assert statement["Resource"] == made.outputs["EventBusArn"]
+    assert statement["Condition"]["StringEquals"] == {
+        "events:source": "aws.ec2", "events:detail-type": "EBS Snapshot Notification",
+    }  # fmt: skip
 
 
 def test_rules_have_their_patterns_and_targets(lab, deployed):
     resources, events = load(TEMPLATE)["Resources"], lab.client("events")
-    rules = [name for name, resource in resources.items() if resource["Type"] == "AWS::Events::Rule"]
-    assert rules
-    for name in rules:
+    rules = {name: resource for name, resource in resources.items() if resource["Type"] == "AWS::Events::Rule"}
+    made = {name: rule for name, rule in rules.items() if "Condition" not in rule}
+    assert set(rules) - set(made) == {"CopyReady"}
+    pseudo = Resolver({}, pseudo_parameters(lab.account, lab.region, "tourniquet"))
+    for name in made:
         rule = events.describe_rule(Name=deployed.ref(name))
-        assert json.loads(rule["EventPattern"]) == resources[name]["Properties"]["EventPattern"]
+        assert json.loads(rule["EventPattern"]) == pseudo.resolve(resources[name]["Properties"]["EventPattern"])
         targets = events.list_targets_by_rule(Rule=deployed.ref(name))["Targets"]
-        assert {t["Id"]: t["Arn"] for t in targets} == {
-            "contain": deployed.arn("ContainIdentity"),
-            "alert": deployed.outputs["AlertTopicArn"],
-        }
+        function, *alert = resources[name]["Properties"]["Targets"]
+        arns = [deployed.arn(function["Arn"]["Fn::GetAtt"][0])] + [deployed.outputs["AlertTopicArn"]] * len(alert)
+        assert sorted(t["Arn"] for t in targets) == sorted(arns)
 
 
 def test_topic_and_queues_have_their_policies(lab, deployed):
@@ -225,36 +305,58 @@ def test_topic_and_queues_have_their_policies(lab, deployed):
         assert "aws:SecureTransport" in attributes["Policy"]
 
 
-def test_function_is_registered_as_the_template_says(lab, deployed):
-    assert deployed.functions == [
-        {
-            "name": "contain-identity",
-            "command": ["/bin-dir/contain-identity"],
-            "environment": {
-                "CASE_BUCKET": deployed.outputs["CaseBucketName"],
-                "NOTIFICATION_TOPIC_ARN": deployed.outputs["AlertTopicArn"],
-                "PROTECTED_ARNS": deployed.outputs["ContainIdentityRoleArn"],
-                "VERIFY_AFTER_MS": "300",
-                "MEMBER_ROLE_ARNS": "",
-                "MEMBER_EXTERNAL_ID": "",
-                "DENY_GROUP": deployed.ref("DenyGroup"),
-                "AWS_ENDPOINT_URL": lab.endpoint,
-                "EXTRA": "1",
-            },
-            "role_arn": deployed.outputs["ContainIdentityRoleArn"],
-            "timeout": 60,
-            "max_retry_attempts": 2,
-            "retry_delays_ms": [50, 100],
-            "on_failure_arn": deployed.arn("OnFailureQueue"),
-            "log_group": "/aws/lambda/contain-identity",
-        }
-    ]
-    assert "contain-identity" in json.dumps(lab.functions())
+OWN_SETTINGS = {
+    "contain-identity": {"VERIFY_AFTER_MS": "300", "MEMBER_ROLE_ARNS": "", "MEMBER_EXTERNAL_ID": ""},
+    "contain-instance": {"VERIFY_AFTER_MS": "300", "MEMBER_ROLE_ARNS": "", "MEMBER_EXTERNAL_ID": ""},
+    "seal-snapshot": {
+        # The lab gives it to every function; this one reads back nothing.
+        "VERIFY_AFTER_MS": "300",
+        "FORENSICS_ROLE_ARN": "", "FORENSICS_KEY_ARN": "", "FORENSICS_EXTERNAL_ID": "", "CONTENT_HASH_BLOCKS": "65536",
+    },
+}  # fmt: skip
+TIMEOUTS = {"contain-identity": 60, "contain-instance": 120, "seal-snapshot": 900}
+
+
+@pytest.mark.parametrize("name", OWN_SETTINGS)
+def test_function_is_registered_as_the_template_says(lab, deployed, name):
+    logical_id = "".join(word.capitalize() for word in name.split("-"))
+    outputs, own = deployed.outputs, dict(OWN_SETTINGS[name])
+    if name == "contain-identity":
+        own["DENY_GROUP"] = deployed.ref("DenyGroup")
+    protected = [outputs[f"{other}RoleArn"] for other in ("ContainIdentity", "ContainInstance", "SealSnapshot")]
+    (registered,) = [function for function in deployed.functions if function["name"] == name]
+    assert registered.pop("environment") == {
+        "CASE_BUCKET": outputs["CaseBucketName"],
+        "NOTIFICATION_TOPIC_ARN": outputs["AlertTopicArn"],
+        "PROTECTED_ARNS": ",".join(protected),
+        "AWS_ENDPOINT_URL": lab.endpoint,
+        "EXTRA": "1",
+        **own,
+    }
+    assert registered == {
+        "name": name,
+        "command": [f"/bin-dir/{name}"],
+        "role_arn": outputs[f"{logical_id}RoleArn"],
+        "timeout": TIMEOUTS[name],
+        "max_retry_attempts": 2,
+        "retry_delays_ms": [50, 100],
+        "on_failure_arn": deployed.arn("OnFailureQueue"),
+        "log_group": f"/aws/lambda/{name}",
+    }
+    assert name in json.dumps(lab.functions())
+
+
+def test_nothing_else_is_registered(deployed):
+    assert [function["name"] for function in deployed.functions] == list(OWN_SETTINGS)
 
 
 def test_what_is_left_out_is_said(deployed):
-    alarms = {"OnFailureAlarm", "RuleDeadLetterAlarm", "ErrorsAlarm", "ThrottlesAlarm"}
-    assert set(deployed.left_out) == {"CaseBucketPolicy"} | alarms
+    alarms = {
+        "OnFailureAlarm", "RuleDeadLetterAlarm", "ErrorsAlarm", "ThrottlesAlarm", "ContainInstanceErrorsAlarm",
+        "ContainInstanceThrottlesAlarm", "SealSnapshotErrorsAlarm", "SealSnapshotThrottlesAlarm",
+    }  # fmt: skip
+    forensics = {"CopyReady", "CopyReadyInvokes", "ForensicsAccountSends"}
+    assert set(deployed.left_out) == {"CaseBucketPolicy"} | alarms | forensics
     assert all(deployed.left_out.values())
 
 

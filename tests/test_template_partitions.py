@@ -1,4 +1,4 @@
-"""Both templates in every partition: nothing in them is of the commercial one alone."""
+"""All three templates in every partition: nothing in them is of the commercial one alone."""
 
 import json
 import re
@@ -10,7 +10,8 @@ from lab.template.resources import Resource
 from lab.template.source import parameter_values
 
 PARTITIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
-ACCOUNT, MEMBER = "111122223333", "333344445555"
+ACCOUNT, MEMBER, FORENSICS = "111122223333", "333344445555", "555566667777"
+TEMPLATES = [stage.TEMPLATE, stage.MEMBER_TEMPLATE, stage.FORENSICS_TEMPLATE]
 # Names of services, written alike in every partition.
 SERVICE_PRINCIPALS = {"lambda.amazonaws.com", "events.amazonaws.com", "cloudwatch.amazonaws.com"}
 
@@ -18,9 +19,23 @@ SERVICE_PRINCIPALS = {"lambda.amazonaws.com", "events.amazonaws.com", "cloudwatc
 def given(path, partition):
     if path == stage.MEMBER_TEMPLATE:
         role = f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-ContainIdentityRole-1"
-        return {"ResponderRoleArns": role, "ExternalId": "tourniquet", "OrganizationId": "o-0123456789"}
+        instance_role = f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-ContainInstanceRole-1"
+        roles = {"ResponderRoleArns": role, "InstanceResponderRoleArns": instance_role}
+        return {**roles, "ExternalId": "tourniquet", "OrganizationId": "o-0123456789"}
+    region = PARTITIONS[partition]
+    if path == stage.FORENSICS_TEMPLATE:
+        return {
+            "SealRoleArn": f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-SealSnapshotRole-1",
+            "ResponderBusArn": f"arn:{partition}:events:{region}:{ACCOUNT}:event-bus/default",
+            "ExternalId": "tourniquet",
+            "OrganizationId": "o-0123456789",
+        }
     return {
         "MemberRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetResponder",
+        "MemberInstanceRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetInstanceResponder",
+        "ForensicsRoleArn": f"arn:{partition}:iam::{FORENSICS}:role/tourniquet/TourniquetForensics-{region}",
+        "ForensicsKeyArn": f"arn:{partition}:kms:{region}:{FORENSICS}:key/01234567-89ab-cdef-0123-456789abcdef",
+        "ForensicsExternalId": "tourniquet",
         "MemberExternalId": "tourniquet",
         "GuardrailsWriterArn": f"arn:{partition}:iam::{ACCOUNT}:role/deployer",
         "NotificationEmail": "responders@example.com",
@@ -54,7 +69,7 @@ def resolved(path, partition, parameters=None):
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
-@pytest.mark.parametrize("path", [stage.TEMPLATE, stage.MEMBER_TEMPLATE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
 def test_every_arn_and_endpoint_is_of_the_partition(path, partition):
     text = json.dumps(resolved(path, partition))
     arns = re.findall(r"arn:([^:*]*)[:*]", text)
@@ -62,31 +77,50 @@ def test_every_arn_and_endpoint_is_of_the_partition(path, partition):
     hosts = set(re.findall(r"[\w.-]*amazonaws\.com[\w.]*", text)) - SERVICE_PRINCIPALS
     suffix = ".amazonaws.com.cn" if partition == "aws-cn" else ".amazonaws.com"
     assert {host for host in hosts if not host.endswith(f".{PARTITIONS[partition]}{suffix}")} == set()
-    assert bool(hosts) == (path == stage.TEMPLATE)
+    assert bool(hosts) == (path != stage.MEMBER_TEMPLATE)
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
-@pytest.mark.parametrize("path", [stage.TEMPLATE, stage.MEMBER_TEMPLATE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
 def test_parameters_take_arns_of_the_partition(path, partition):
     assert parameter_values(load(path), given(path, partition))
 
 
 def test_no_arn_names_the_commercial_partition_in_the_source():
     """Descriptions and patterns may; a value that AWS reads may not."""
-    for path in (stage.TEMPLATE, stage.MEMBER_TEMPLATE):
+    for path in TEMPLATES:
         assert "arn:aws:" not in json.dumps(load(path)["Resources"])
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
-def test_fifty_member_accounts_fit(partition):
+@pytest.mark.parametrize(
+    ("parameter", "role", "function"),
+    [
+        ("MemberRoleArns", "TourniquetResponder", "ContainIdentity"),
+        ("MemberInstanceRoleArns", "TourniquetInstanceResponder", "ContainInstance"),
+    ],
+)
+def test_forty_member_accounts_fit(partition, parameter, role, function):
     """Into a parameter (4,096 bytes), a function's environment (4 KB) and a role's inline policies (10,240)."""
-    roles = [f"arn:{partition}:iam::{number:012}:role/tourniquet/TourniquetResponder" for number in range(50)]
-    parameters = {**given(stage.TEMPLATE, partition), "MemberRoleArns": ",".join(roles)}
+    roles = [f"arn:{partition}:iam::{number:012}:role/tourniquet/{role}" for number in range(40)]
+    parameters = {**given(stage.TEMPLATE, partition), parameter: ",".join(roles)}
     made, _ = resolved(stage.TEMPLATE, partition, parameters)
-    variables = made["ContainIdentity"]["Environment"]["Variables"]
-    assert variables["MEMBER_ROLE_ARNS"] == parameters["MemberRoleArns"]
+    variables = made[function]["Environment"]["Variables"]
+    assert variables["MEMBER_ROLE_ARNS"] == parameters[parameter]
     # Real names are longer than the ones made up here: some 300 characters of room for both.
-    assert len(parameters["MemberRoleArns"]) <= 4096
+    assert len(parameters[parameter]) <= 4096
     assert sum(len(name) + len(value) for name, value in variables.items()) <= 4096 - 300
-    (policy,) = made["ContainIdentityRole"]["Policies"]
-    assert len(re.sub(r"\s", "", json.dumps(policy["PolicyDocument"]))) <= 10240 - 300
+    assert policy_size(made[f"{function}Role"]) <= 10240 - 300
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_every_policy_fits_into_its_role(partition):
+    for path in TEMPLATES:
+        made, _ = resolved(path, partition)
+        roles = [properties for properties in made.values() if "AssumeRolePolicyDocument" in properties]
+        assert roles and all(policy_size(role) <= 10240 - 300 for role in roles)
+
+
+def policy_size(role):
+    (policy,) = role["Policies"]
+    return len(re.sub(r"\s", "", json.dumps(policy["PolicyDocument"])))

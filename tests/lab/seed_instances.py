@@ -5,7 +5,7 @@ Everything about it is in the `Instance` it returns.
 """
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import seed
 
@@ -159,6 +159,11 @@ def look_at(lab, instance_id):
         profile=(found.get("IamInstanceProfile") or {}).get("Arn", ""),
         public_ip=found.get("PublicIpAddress", ""),
     )
+
+
+def look_at_again(lab, of_instance):
+    """The same instance, with the groups its interfaces have by now."""
+    return replace(of_instance, groups=groups_now(lab, of_instance))
 
 
 def groups_now(lab, of_instance):

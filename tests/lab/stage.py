@@ -14,6 +14,7 @@ from .template import deploy, deploy_stack
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEMPLATE = ROOT / "infra" / "template.yaml"
 MEMBER_TEMPLATE = ROOT / "infra" / "member.yaml"
+FORENSICS_TEMPLATE = ROOT / "infra" / "forensics.yaml"
 GUARDRAILS = ROOT / "infra" / "guardrails.toml"
 BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 FUNCTION = "contain-identity"
@@ -44,16 +45,25 @@ def deploy_product(lab, protecting, verify_after_ms=200, members=()):
     parameters = {}
     if members:
         roles = [member_role_arn(account) for account in members]
-        parameters = {"MemberRoleArns": ",".join(roles), "MemberExternalId": EXTERNAL_ID}
+        instance_roles = [member_instance_role_arn(account) for account in members]
+        parameters = {
+            "MemberRoleArns": ",".join(roles),
+            "MemberInstanceRoleArns": ",".join(instance_roles),
+            "MemberExternalId": EXTERNAL_ID,
+        }
     return deploy(
         TEMPLATE, lab, parameters, binaries_dir=BINARIES, environment=environment, guardrails=guardrails(protecting)
     )
 
 
-def deploy_member(lab, responder_role_arn, account, organization_id=organization.ID):
-    """The template for member accounts, as a StackSet would deploy it to one."""
+def deploy_member(lab, responder_role_arn, account, organization_id=organization.ID, instance_role_arn=None):
+    """The template for member accounts, as a StackSet would deploy it to one.
+
+    Where no function for instances is concerned, its role there trusts the same caller.
+    """
     parameters = {
         "ResponderRoleArns": responder_role_arn,
+        "InstanceResponderRoleArns": instance_role_arn or responder_role_arn,
         "ExternalId": EXTERNAL_ID,
         "OrganizationId": organization_id,
     }
@@ -62,6 +72,21 @@ def deploy_member(lab, responder_role_arn, account, organization_id=organization
 
 def member_role_arn(account):
     return f"arn:aws:iam::{account}:role/tourniquet/TourniquetResponder"
+
+
+def member_instance_role_arn(account):
+    return f"arn:aws:iam::{account}:role/tourniquet/TourniquetInstanceResponder"
+
+
+def deploy_forensics(lab, seal_role_arn, account, organization_id=organization.ID, bus_arn=None):
+    """The template for the forensics account."""
+    parameters = {
+        "SealRoleArn": seal_role_arn,
+        "ExternalId": EXTERNAL_ID,
+        "OrganizationId": organization_id,
+        "ResponderBusArn": bus_arn or f"arn:aws:events:{lab.region}:{lab.account}:event-bus/default",
+    }
+    return deploy_stack(FORENSICS_TEMPLATE, lab.in_account(account), parameters, "tourniquet-forensics")
 
 
 def load(name, function=FUNCTION):

@@ -10,6 +10,7 @@ mod events;
 mod evidence;
 mod guardrails;
 mod hostile_report;
+mod instance;
 mod merged;
 mod plan;
 mod report;

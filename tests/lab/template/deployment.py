@@ -107,13 +107,15 @@ def registrations(resources, binaries_dir, variables, retry_delays_ms):
             continue
         function, invoke = resource.properties, by_function.get(resource.ref, {})
         code = function["Code"]
+        # Text, whatever the type of the parameter it came from.
+        own = function.get("Environment", {}).get("Variables", {})
         if code.get("S3Bucket") != BUILD_BUCKET:
             raise TemplateError(f"{resource.ref} is not built from this workspace: {code}")
         found.append(
             {
                 "name": resource.ref,
                 "command": [str(binaries_dir / code["S3Key"])],
-                "environment": {**function.get("Environment", {}).get("Variables", {}), **variables},
+                "environment": {name: str(value) for name, value in {**own, **variables}.items()},
                 "role_arn": function["Role"],
                 "timeout": function.get("Timeout", 3),
                 # What Lambda does when nothing is configured: two more tries, and no destination.

@@ -249,6 +249,15 @@ def _rule(aws, logical_id, properties):
     return name, {"Arn": arn}
 
 
+def _bus_policy(aws, logical_id, properties):
+    """One statement of a bus; what EventBridge is asked for is a policy of one."""
+    name, bus = properties.need("StatementId"), properties.take("EventBusName", "default")
+    statement = {"Sid": name, **properties.need("Statement")}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    aws.client("events").put_permission(EventBusName=bus, Policy=policy)
+    return aws.name(logical_id), {}
+
+
 def _function(aws, logical_id, properties):
     """Names only: a function can be registered once everything it refers to exists."""
     if properties.need("Runtime") != "provided.al2023":
@@ -260,6 +269,7 @@ def _function(aws, logical_id, properties):
 
 
 CREATORS = {
+    "AWS::Events::EventBusPolicy": _bus_policy,
     "AWS::Events::Rule": _rule,
     "AWS::IAM::Group": create_group,
     "AWS::IAM::Role": _role,

@@ -260,9 +260,8 @@ pub fn deregistration(instance: &ObservedInstance, registrations: &[Registration
 pub fn locks(instance: &ObservedInstance, taken: &SnapshotVolumes) -> Plan {
     let Some(mode) = Lock::of(taken.lock.mode) else { return Plan::default() };
     let days = taken.lock.days;
-    let step = |snapshot: &SnapshotId| {
-        LockSnapshot { region: instance.region.clone(), snapshot: snapshot.clone(), mode, days }.into()
-    };
+    let step =
+        |snapshot: &SnapshotId| LockSnapshot { region: instance.region.clone(), snapshot: snapshot.clone(), mode, days }.into();
     plan(vec![(EVIDENCE_STAGE, taken.snapshots.iter().map(step).collect())])
 }
 

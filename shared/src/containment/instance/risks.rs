@@ -34,7 +34,11 @@ fn connections(instance: &ObservedInstance, isolation: &Isolation) -> Vec<String
     ];
     let elastic = |one: &Interface| one.addresses.iter().any(|address| address.allocation.is_some());
     if isolation.disassociate_addresses && instance.interfaces.iter().any(elastic) {
-        risks.push("the elastic addresses are taken off: what came through them is cut, all else is not".to_owned());
+        risks.push(
+            "the elastic addresses are taken off: what came through them is cut, all else is not; AWS may assign another public \
+             address in their place"
+                .to_owned(),
+        );
     }
     let assigned: Vec<_> = instance.interfaces.iter().filter_map(Interface::assigned_public_address).collect();
     if !assigned.is_empty() && !isolation.remove_public_addresses {

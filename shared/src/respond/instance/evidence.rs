@@ -140,7 +140,10 @@ async fn registered(
             || addresses().any(|address| address.private_ip == id)
             || instance.interfaces.iter().any(|one| one.ipv6.iter().any(|ip| ip == id))
     };
-    let descriptions = health.target_health_descriptions().iter().filter_map(|description| description.target());
+    let is_leaving = |description: &&aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription| {
+        description.target_health().and_then(|health| health.state()).is_some_and(|state| state.as_str() == "draining")
+    };
+    let descriptions = health.target_health_descriptions().iter().filter(|one| !is_leaving(one)).filter_map(|one| one.target());
     let registration = |target: &aws_sdk_elasticloadbalancingv2::types::TargetDescription| {
         let id = target.id().filter(|id| is_its(id))?;
         Some(Registration {

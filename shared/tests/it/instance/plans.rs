@@ -152,7 +152,8 @@ fn what_is_protected_already_is_left_as_it_is() {
 #[test]
 fn what_could_not_be_read_is_not_changed_and_makes_it_partial() {
     let unread = vec!["termination protection: UnauthorizedOperation".to_owned()];
-    let decision = decided(&observed(ObservedInstance { protected_from_termination: None, unread: unread.clone(), ..instance() }));
+    let decision =
+        decided(&observed(ObservedInstance { protected_from_termination: None, unread: unread.clone(), ..instance() }));
     assert!(!has(&decision.plan, "protect_from_termination"));
     assert_eq!(decision.unread, unread);
 }
@@ -165,7 +166,8 @@ fn what_could_not_be_read_is_not_changed_and_makes_it_partial() {
 #[case::warm("Warmed:Running", &[])]
 fn auto_scaling_must_not_replace_the_evidence(#[case] lifecycle: &str, #[case] expected: &[&str]) {
     let decision = decided(&observed(ObservedInstance { auto_scaling: in_auto_scaling(lifecycle), ..instance() }));
-    let steps: Vec<_> = decision.plan.steps().map(Step::name).filter(|name| name.contains("scale_in") || name.contains("standby")).collect();
+    let steps: Vec<_> =
+        decision.plan.steps().map(Step::name).filter(|name| name.contains("scale_in") || name.contains("standby")).collect();
     assert_eq!(steps, expected);
     let is_named = decision.residual_risk.iter().any(|risk| risk.contains("Auto Scaling has it as"));
     assert_eq!(is_named, !matches!(lifecycle, "InService" | "Standby"), "{:?}", decision.residual_risk);
@@ -200,7 +202,9 @@ fn an_elastic_address_is_taken_off_and_an_assigned_one_stays() {
 
 #[test]
 fn existing_connections_are_never_called_cut() {
-    for change in [|_: &mut ObservedInstance| {}, |one: &mut ObservedInstance| one.interfaces[0].ipv6 = vec!["2001:db8::1".to_owned()]] {
+    for change in
+        [|_: &mut ObservedInstance| {}, |one: &mut ObservedInstance| one.interfaces[0].ipv6 = vec!["2001:db8::1".to_owned()]]
+    {
         let mut one = instance();
         change(&mut one);
         let risks = decided(&observed(one)).residual_risk.join("\n");

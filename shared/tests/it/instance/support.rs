@@ -104,10 +104,7 @@ pub(super) fn instance() -> ObservedInstance {
         protected_from_termination: Some(false),
         protected_from_stop: Some(false),
         on_shutdown: Some("terminate".to_owned()),
-        volumes: vec![
-            volume("vol-0123456789abcdef0", "/dev/xvda", true),
-            volume("vol-0123456789abcdef1", "/dev/sdf", false),
-        ],
+        volumes: vec![volume("vol-0123456789abcdef0", "/dev/xvda", true), volume("vol-0123456789abcdef1", "/dev/sdf", false)],
         interfaces: vec![interface(1)],
         metadata_options: json!({ "http_tokens": "required" }),
         auto_scaling: None,

@@ -86,7 +86,10 @@ fn a_protected_instance_is_left_alone() {
 #[rstest]
 #[case::by_the_guardrails("arn:aws:iam::111122223333:role/apps/web", "arn:aws:iam::111122223333:role/apps/web")]
 #[case::tourniquet_s_own("arn:aws:iam::111122223333:role/tourniquet/contain-instance", "arn:aws:iam::111122223333:user/nobody")]
-#[case::the_organization_s("arn:aws:iam::111122223333:role/OrganizationAccountAccessRole", "arn:aws:iam::111122223333:user/nobody")]
+#[case::the_organization_s(
+    "arn:aws:iam::111122223333:role/OrganizationAccountAccessRole",
+    "arn:aws:iam::111122223333:user/nobody"
+)]
 fn a_role_that_is_not_to_be_touched_is_not_and_the_instance_is_isolated(#[case] role: &str, #[case] protected: &str) {
     let text = format!("{}\n[[protect]]\narn = \"{protected}\"\nbecause = \"shared\"\n", shipped_text());
     let guardrails = Guardrails::parse("guardrails.toml", &text).expect("guardrails");
@@ -117,7 +120,10 @@ fn a_node_of_a_cluster_waits_for_a_person(#[case] trigger: Trigger, #[case] mode
 
 #[test]
 fn a_product_nobody_listed_is_not_believed_about_instances_either() {
-    let imported = Finding { product: Some("arn:aws:securityhub:eu-west-1:111122223333:product/111122223333/default".to_owned()), ..finding() };
+    let imported = Finding {
+        product: Some("arn:aws:securityhub:eu-west-1:111122223333:product/111122223333/default".to_owned()),
+        ..finding()
+    };
     let decision = decide(&imported, &accused(), &observed(instance()), &responder());
     assert!(matches!(&decision.verdict, Verdict::Ignore(ignored) if ignored.reason == IgnoredReason::ProductNotListed));
 }
