@@ -17,10 +17,10 @@ SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(LINT)/bin:$$PATH" sam
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check supply-chain advisories fuzz unit integration bench lint-template replay explain \
-  verify-case lab deploy build tools lint-tools clean
+  verify-case verify-snapshot lab deploy build tools lint-tools clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: tools build ## watch a stolen key being cut off, in the lab
 	@$(LAB) -m lab.demo
@@ -105,6 +105,11 @@ explain: ## what would be done about an event, and why: EVENT=events/... [JSON=1
 verify-case: ## check the hash chain of a case: CASE=...
 	@test -n "$(CASE)" || { echo 'usage: make verify-case CASE=<case>' >&2; exit 2; }
 	@$(CLI) verify-case "$(CASE)"
+
+verify-snapshot: ## recompute a snapshot's hash: SNAPSHOT=snap-... MANIFEST=file or key of the case bucket [CONTENT=1]
+	@test -n "$(SNAPSHOT)" && test -n "$(MANIFEST)" || \
+	  { echo 'usage: make verify-snapshot SNAPSHOT=snap-... MANIFEST=cases/<case>/snapshots/snap-....json [CONTENT=1]' >&2; exit 2; }
+	@$(CLI) verify-snapshot "$(SNAPSHOT)" --manifest "$(MANIFEST)" $(if $(CONTENT),--content)
 
 lab: tools ## a lab in the foreground; its address goes to .lab/ready.json
 	@mkdir -p .lab

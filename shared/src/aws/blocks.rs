@@ -39,6 +39,12 @@ pub struct Blocks {
     fetches: Pace,
 }
 
+/// A client of the EBS direct APIs that is not part of an invocation, for the command line.
+#[must_use]
+pub fn ebs(config: &aws_config::SdkConfig) -> aws_sdk_ebs::Client {
+    aws_sdk_ebs::Client::new(config)
+}
+
 impl Blocks {
     /// Through this client.
     #[must_use]

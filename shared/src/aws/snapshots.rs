@@ -9,8 +9,8 @@ use aws_sdk_ec2::types::{
 };
 
 use super::{Access, Blocks, Fault, FaultClass};
-use crate::guardrails::{EvidenceLock, LockMode};
 use crate::id::{AccountId, Arn, Region, SnapshotId, VolumeId};
+use crate::step::{Asked, Lock, LockSnapshot};
 use crate::text::printable;
 use crate::timestamp::Timestamp;
 
@@ -137,19 +137,24 @@ impl Snapshots {
         }
     }
 
-    /// Locks a snapshot, pending or complete (CONTAINMENT B18). Nothing where no lock is asked for.
+    /// Makes sure that a snapshot, pending or complete, is locked as `wanted` or better (CONTAINMENT B18). Says whether
+    /// anything had to be changed.
     ///
     /// # Errors
     /// When EC2 refuses.
-    pub async fn lock(&self, id: &SnapshotId, lock: &EvidenceLock) -> Result<(), Fault> {
-        let mode = match lock.mode {
-            LockMode::Governance => AwsLockMode::Governance,
-            LockMode::Compliance => AwsLockMode::Compliance,
-            LockMode::None => return Ok(()),
+    pub async fn lock(&self, wanted: &LockSnapshot) -> Result<bool, Fault> {
+        let id = wanted.snapshot.as_str();
+        let known = self.ec2.describe_locked_snapshots().snapshot_ids(id).send().await?;
+        let lock = known.snapshots().iter().find(|lock| lock.snapshot_id() == Some(id));
+        let state = lock.and_then(|lock| lock.lock_state()).map(LockState::as_str);
+        let Some(asked) = Asked::beyond(state, lock.and_then(|lock| lock.lock_duration()), wanted) else { return Ok(false) };
+        let mode = match asked.mode {
+            Lock::Governance => AwsLockMode::Governance,
+            Lock::Compliance => AwsLockMode::Compliance,
         };
-        let request = self.ec2.lock_snapshot().snapshot_id(id.as_str()).lock_mode(mode);
-        request.lock_duration(i32::from(lock.days)).send().await?;
-        Ok(())
+        let request = self.ec2.lock_snapshot().snapshot_id(id).lock_mode(mode);
+        request.lock_duration(asked.days).set_cool_off_period(asked.cool_off).send().await?;
+        Ok(true)
     }
 
     /// Sets tags.

@@ -7,8 +7,10 @@ use crate::aws::{Fault, FaultClass, State};
 use crate::case::sealed::{Compared, FailedStep, Locked, Role, RootHash, SealRecord, Sealed};
 use crate::error::Retry;
 use crate::evidence::{FORMAT, Level, Manifest};
-use crate::guardrails::{EvidenceLock, LockMode};
+use crate::guardrails::EvidenceLock;
+use crate::id::AccountId;
 use crate::report::sealed::{SealOutcome, SealResult};
+use crate::step::{Change as _, Lock, LockSnapshot};
 
 /// The tag that repeats the root.
 const HASH_TAG: &str = "ir:hash";
@@ -151,7 +153,7 @@ impl Delivery<'_> {
             objects: vec![hashed.object],
             locked,
             missing,
-            copied_to: self.function.forensics.as_ref().map(|(forensics, _)| forensics.account.clone()),
+            copied_to: self.copied_to().filter(|_| work.claim.role == Role::Source).cloned(),
         };
         let result = told(result, &sealed);
         self.record(case, SealRecord::Sealed(Box::new(sealed))).await?;
@@ -160,21 +162,12 @@ impl Delivery<'_> {
 
     /// Makes sure that a snapshot is locked. That it cannot be is said, and keeps nothing from being sealed.
     async fn lock(&self, work: &Work<'_>, lock: &EvidenceLock) -> Result<Locked, Fault> {
-        let mode = match lock.mode {
-            LockMode::None => return Ok(Locked::NotWanted),
-            LockMode::Governance => "governance",
-            LockMode::Compliance => "compliance",
-        };
-        let id = &work.snapshot.id;
-        // Locking it anew could shorten what somebody else has set.
-        let already = work.place.locked(std::slice::from_ref(id)).await.map(|locked| locked.contains(id));
-        match already {
-            Ok(true) => return Ok(Locked::Locked("it was already".to_owned())),
-            Err(fault) if fault.is_retryable() => return Err(fault),
-            _ => {}
-        }
-        match work.place.lock(id, lock).await {
-            Ok(()) => Ok(Locked::Locked(format!("{mode}, {} days", lock.days))),
+        let Some(mode) = Lock::of(lock.mode) else { return Ok(Locked::NotWanted) };
+        let snapshot = work.snapshot.id.clone();
+        let wanted = LockSnapshot { region: work.region.clone(), snapshot, mode, days: lock.days };
+        match work.place.lock(&wanted).await {
+            Ok(true) => Ok(Locked::Locked(wanted.on())),
+            Ok(false) => Ok(Locked::Locked(format!("{}, or better, already", wanted.on()))),
             Err(fault) if fault.is_retryable() => Err(fault),
             Err(fault) => Ok(Locked::NotLocked(fault.to_string())),
         }
@@ -190,6 +183,11 @@ impl Delivery<'_> {
             Err(fault) if fault.is_retryable() => Err(fault),
             Err(fault) => Ok(vec![format!("the tags {HASH_TAG} and {LEVEL_TAG} ({fault})")]),
         }
+    }
+
+    /// The forensics account, if there is one.
+    fn copied_to(&self) -> Option<&AccountId> {
+        self.function.forensics.as_ref().map(|(forensics, _)| &forensics.account)
     }
 
     fn result(&self, work: &Work<'_>) -> SealResult {
