@@ -17,12 +17,14 @@ ATTEMPTS = 3
 
 
 class Scene:
-    def __init__(self, lab):
+    def __init__(self, lab, forensics=""):
+        """`forensics` is the account that copies of evidence go to; without one it stays where it is."""
         self.lab = lab
         self.break_glass = seed.user(lab, "break-glass")
         self.guardrails = stage.guardrails(self.break_glass)
         listed = (*organization.MEMBERS, organization.WITHOUT_ROLE)
         self.deployment = stage.deploy_product(lab, self.break_glass, members=listed)
+        self.forensics = stage.add_forensics(lab, self.deployment, forensics, listed) if forensics else None
         outputs = self.deployment.outputs
         self.bucket = outputs["CaseBucketName"]
         self.topic = outputs["AlertTopicArn"]

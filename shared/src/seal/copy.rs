@@ -30,13 +30,14 @@ impl Delivery<'_> {
         if let Some(copy) = case.copied(of, role) {
             return Ok(begun(copy));
         }
-        if case.has_failed(from, FailedStep::Copy) {
+        if case.has_failed(from, FailedStep::Copy, &self.actor.request_id) {
             return Ok(None);
         }
         let (key, of, from_id) = (forensics.key.as_str().to_owned(), of.clone(), from.clone());
         let mut record = CopyRecord { of, from: from_id, role, account: account.clone(), key, snapshot: None };
         let mut made = None;
-        let intent = case.intent(&record.of, role).map(|entry| is_at_work(entry, &self.actor.request_id, Timestamp::now()));
+        let intent = case.intent(&record.of, role);
+        let intent = intent.map(|(entry, over)| !over && is_at_work(entry, &self.actor.request_id, Timestamp::now()));
         match intent {
             Some(true) => return Err(at_work(case)),
             Some(false) => made = self.found(work, case, place, &record).await?,
