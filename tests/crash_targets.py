@@ -4,7 +4,7 @@ import json
 import secrets
 
 from botocore.exceptions import ClientError
-from lab import policies, seed
+from lab import policies, seed, seed_instances
 from lab_assertions import refused
 
 
@@ -24,6 +24,9 @@ class Accused:
     """The UTC date of the finding's first sighting."""
     has_to_be_found = False
     """Whether the finding names only a key, whose owner the function has to find."""
+    function = "contain-identity"
+    stages = {}
+    """Where a call stands that its name does not tell: by operation, pattern and which of several it is."""
 
     @property
     def finding_id(self):
@@ -32,6 +35,10 @@ class Accused:
     def another_finding(self):
         """Another finding about the same target."""
         return self.accuse()
+
+    def owns(self, resource):
+        """Whether a change of this resource is a change of the target and of nobody else."""
+        return resource in ("*", self.arn)
 
 
 class User(Accused):
@@ -216,3 +223,95 @@ class Recreated(Accused):
 
     def check_original(self, original):
         assert original["unique_id"] == self.innocent.id
+
+
+class Instance(Accused):
+    """An instance with two interfaces, two volumes and a role that another instance has too."""
+
+    function = "contain-instance"
+    outcome = "contained"
+    changes = [
+        "deny_session",
+        "deregister_target",
+        "disassociate_address",
+        "enter_standby",
+        "isolate_interface",
+        "isolate_interface",
+        "keep_volume",
+        "keep_volume",
+        "lock_snapshot",
+        "lock_snapshot",
+        "lower_connection_timeout",
+        "lower_connection_timeout",
+        "prepare_isolation_group",
+        "protect_from_scale_in",
+        "protect_from_stop",
+        "protect_from_termination",
+        "snapshot_volumes",
+        "stop_on_shutdown",
+    ]
+    stages = {
+        ("ec2:DescribeInstanceAttribute", "*", 4): "evidence",
+        ("ec2:DescribeSecurityGroupRules", "*", 1): "step",
+        ("ec2:DescribeSecurityGroupRules", "*", 2): "step",
+    }
+    """The user data; the rules of the isolation group before and after they are revoked."""
+    destructive = ("Delete", "Terminate", "Stop", "Reboot", "Detach", "Release", "Unlock")
+
+    def __init__(self, scene):
+        self.lab = scene.lab
+        self.bucket = scene.bucket
+        role = seed.role(self.lab, profile_path="/")
+        self.instance = seed_instances.instance(
+            self.lab, of_role=role, interfaces=2, data_volumes=1, elastic_address=True, target_groups=("instance",),
+            auto_scaling=True, min_size=1, on_shutdown="terminate",
+        )  # fmt: skip
+        self.neighbour = seed_instances.instance(self.lab, of_role=role, in_network=self.instance.network)
+        self.stolen = seed_instances.instance_credentials(self.lab, self.instance)
+        self.accuse = lambda: scene.accuse_instance(self.instance)
+        self.event = self.accuse()
+        self.key = f"{self.lab.account}/instance/{self.instance.id}"
+        self.arn = self.instance.arn
+
+    def attacker_gets_in(self):
+        isolated = all(len(groups) == 1 for groups in self._groups().values()) and self._groups() != self.instance.groups
+        return lets_in(self.lab.client("s3", self.stolen)) or not isolated
+
+    def _groups(self):
+        return seed_instances.groups_now(self.lab, self.instance)
+
+    def check_kept(self, writes):
+        """It runs, its volumes and its neighbour are as they were, and nothing at all is gone."""
+        found = self.lab.client("ec2").describe_instances(InstanceIds=[self.instance.id])["Reservations"][0]["Instances"][0]
+        assert found["State"]["Name"] == "running"
+        assert {d["Ebs"]["VolumeId"] for d in found["BlockDeviceMappings"]} == set(self.instance.volumes.values())
+        assert seed_instances.groups_now(self.lab, self.neighbour) == self.neighbour.groups, "the neighbour was isolated"
+        assert lets_in(self.lab.client("s3", seed_instances.instance_credentials(self.lab, self.neighbour)))
+        assert not [w for w in writes if w.startswith(self.destructive)], writes
+
+    def owns(self, resource):
+        mine = [self.instance.id, *self.instance.interfaces, *self.instance.volumes.values(), self.instance.role.arn]
+        mine += [self.instance.auto_scaling_group, *self.instance.target_groups.values(), self.instance.allocation]
+        made = ("security-group/", "security-group-rule/", "snapshot/", f"vpc/{self.instance.vpc}")
+        return resource == "*" or any(part in resource for part in [*mine, *made])
+
+    def check_end(self, writes):
+        self.check_kept(writes)
+        ec2 = self.lab.client("ec2")
+        groups = self._groups()
+        (group,) = {group for of_interface in groups.values() for group in of_interface}
+        assert group not in {g for of_interface in self.instance.groups.values() for g in of_interface}
+        filters = [{"Name": "group-id", "Values": [group]}]
+        assert ec2.describe_security_group_rules(Filters=filters)["SecurityGroupRules"] == []
+        refused("AccessDenied", self.lab.client("s3", self.stolen).list_buckets)
+        mine = [{"Name": "tag:ir:instance", "Values": [self.instance.id]}]
+        snapshots = ec2.describe_snapshots(OwnerIds=["self"], Filters=mine)["Snapshots"]
+        assert sorted(s["VolumeId"] for s in snapshots) == sorted(self.instance.volumes.values()), "not one set"
+
+    def check_original(self, original):
+        assert {i["id"]: i["groups"] for i in original["interfaces"]} == {
+            interface: sorted(groups) for interface, groups in self.instance.groups.items()
+        }
+        assert original["protected_from_termination"] is False and original["protected_from_stop"] is False
+        assert all(volume["goes_with_instance"] for volume in original["volumes"])
+        assert original["auto_scaling"]["lifecycle"] == "InService"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from fault_rules import calls_of, expected
+from fault_rules import calls_of, changes_target, expected
 from lab.case_file import CaseFile, read_all
 from lab.stage import ROOT
 
@@ -88,7 +88,8 @@ class Matrix:
 
     def __init__(self, scene, kind, columns, rows=""):
         self.scene, self.lab, self.kind, self.columns, self.rows = scene, scene.lab, kind, columns, rows
-        self.patient, self.impatient = scene.copy(**PATIENT), scene.copy(**IMPATIENT)
+        self.patient = scene.copy(kind.function, **PATIENT)
+        self.impatient = scene.copy(kind.function, **IMPATIENT)
         self.ended = Ended(self.lab)
         self.cells = []
 
@@ -120,7 +121,8 @@ class Matrix:
         function = self.impatient if column.kind == "timeout" else self.patient
         if call.stage == "enter":
             # Only a new environment asks for the session.
-            function = self.scene.copy(**(IMPATIENT if column.kind == "timeout" else PATIENT))
+            settings = IMPATIENT if column.kind == "timeout" else PATIENT
+            function = self.scene.copy(self.kind.function, **settings)
         cell = Cell(self.kind(self.scene), call, column, self.lab.marks(), function)
         order = {"scope": column.scope, "action": call.operation, "resource": call.pattern}
         self.lab.fault(function, at_call=call.nth, kind=column.kind, request_id=cell.request_id, **order)
@@ -278,14 +280,14 @@ class Matrix:
         return self.lab.deliveries(cell.since["deliveries"], request_id=cell.request_id, status="delivered")
 
     def _changes(self, cell):
-        calls = self.lab.calls(cell.since["calls"], request_id=cell.request_id, service="iam")
-        return [call for call in calls if not call["action"].startswith(("Get", "List"))]
+        calls = self.lab.calls(cell.since["calls"], request_id=cell.request_id)
+        return [call for call in calls if changes_target(f"{call['service']}:{call['action']}")]
 
     def _writes(self, cell):
         return [call["action"] for call in self._changes(cell)]
 
     def _strangers(self, cell):
-        return [c["resource"] for c in self._changes(cell) if c["resource"] not in ("*", cell.target.arn)]
+        return [c["resource"] for c in self._changes(cell) if not cell.target.owns(c["resource"])]
 
     # --- the artefact ---------------------------------------------------------------------------
 

@@ -63,11 +63,12 @@ def calls_of(requests, target):
     changed = False
     for n, (operation, subject) in enumerate(requests):
         pattern = _pattern(operation, subject)
-        changed = changed or _changes_iam(operation)
+        changed = changed or changes_target(operation)
         nth = met[operation, pattern] = met.get((operation, pattern), 0) + 1
         stage = "settle" if n == last_claim and nth > 1 else _stage(operation, pattern, changed)
         if stage == "last use" and target.has_to_be_found and nth == 1:
             stage = "owner"
+        stage = target.stages.get((operation, pattern, nth), stage)
         calls.append(Call(operation, pattern, nth, stage))
     return calls
 
@@ -76,8 +77,13 @@ def _is_claim(operation, subject):
     return operation == "s3:PutObject" and "/targets/" in subject
 
 
-def _changes_iam(operation):
-    return operation.startswith("iam:") and not operation.startswith(("iam:Get", "iam:List"))
+TARGETS = ("iam", "ec2", "autoscaling", "elasticloadbalancing")
+"""The services a target is of."""
+
+
+def changes_target(operation):
+    service, name = operation.split(":")
+    return service in TARGETS and not name.startswith(("Get", "List", "Describe"))
 
 
 def _pattern(operation, subject):
@@ -85,26 +91,50 @@ def _pattern(operation, subject):
         key = subject.split("/", 1)[1] if "/" in subject else ""
         key = re.sub(r"^targets/.*", "targets/*", key)
         key = re.sub(r"^cases/[^/]+/", "cases/*/", re.sub(r"event-[0-9a-f]+", "event-*", key))
-        return f"*/{key}"
-    part = subject.partition(" ")[2]
+        key = re.sub(r"evidence/[0-9a-f]+-", "evidence/*-", key)
+        return f"*/{re.sub(r'^isolation/.*', 'isolation/*', key)}"
+    part = re.sub(r"(?<=TourniquetDenySession-)[0-9a-f]{64}", "*", subject.partition(" ")[2])
     return f"* {part}" if part and not _OF_THE_TARGET.fullmatch(part) else "*"
 
 
 def _stage(operation, pattern, changed):
     service, name = operation.split(":")
     if service == "s3":
+        if "/evidence/" in pattern:
+            return "evidence"
+        if "isolation/" in pattern:
+            return "step" if changed else "detail"
         if name == "PutObject":
             return "claim" if "targets/" in pattern else "ledger"
         return "guardrails" if "guardrails" in pattern else "open case"
     if service == "iam":
-        if _changes_iam(operation):
+        if changes_target(operation):
             return "cut" if name in ("PutUserPolicy", "PutRolePolicy") else "step"
         if name == "GetAccessKeyLastUsed":
             return "last use"
         sort = "principal" if name in ("GetUser", "GetRole") else "detail"
         return f"{sort} again" if changed else sort
+    if service in ("ec2", "autoscaling", "elasticloadbalancing"):
+        return _stage_of_compute(service, name, changed)
     by_service = {"guardduty": "source", "sns": "tell", "securityhub": "note", "sts": "enter", "cloudtrail": "evidence"}
     return by_service[service]
+
+
+EVIDENCE = ("GetConsoleOutput", "GetConsoleScreenshot", "DescribeTargetGroups", "DescribeTargetHealth")
+"""Read beside the steps; what they do not give is named for a person."""
+OF_A_STEP = ("DescribeSnapshots", "DescribeLockedSnapshots")
+"""Reads that a change begins with."""
+
+
+def _stage_of_compute(service, name, changed):
+    if changes_target(f"{service}:{name}"):
+        return "cut" if name == "ModifyNetworkInterfaceAttribute" else "step"
+    if name in EVIDENCE:
+        return "evidence"
+    if name in OF_A_STEP:
+        return "step"
+    sort = "principal" if name == "DescribeInstances" else "detail"
+    return f"{sort} again" if changed else sort
 
 
 def expected(column, call, target):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from lab import organization, seed, stage
 from lab.case_file import CaseFile
-from lab.stage import FUNCTION
+from lab.stage import FUNCTION, INSTANCE_FUNCTION
 
 ATTEMPTS = 3
 """How often Lambda tries an event."""
@@ -31,7 +31,7 @@ class Scene:
         self.deny_group = outputs["DenyGroupName"]
         # The role is in more accounts than the product may enter: the list decides, not what can be assumed.
         self.members = {
-            account: stage.deploy_member(lab, self.role_arn, account)
+            account: stage.deploy_member(lab, self.role_arn, account, instance_role_arn=outputs["ContainInstanceRoleArn"])
             for account in (*organization.MEMBERS, organization.UNLISTED)
         }
         # Ids of findings come from a fixed seed, so that a failing run can be run again.
@@ -62,6 +62,11 @@ class Scene:
     def accuse_role(self, role, event="role-session-named", named="developer", words=None, finding=None):
         """An event about a role; `words` says which session or instance takes the place of the event's."""
         return self._received(role, self._fresh(stage.about_role(stage.load(event), role, named, words), finding))
+
+    def accuse_instance(self, instance, event="crypto-mining-instance", words=None, finding=None):
+        """An event about an instance, with its own ids in it."""
+        text = stage.about_instance(stage.load(event, INSTANCE_FUNCTION), instance, words=words)
+        return self._received(instance, self._fresh(text, finding))
 
     def _received(self, principal, event):
         """As a delegated administrator gets it: the envelope is of its own account, the detail of the member's (D1)."""
@@ -125,9 +130,10 @@ class Scene:
             self._seen[record] = max(self._seen[record], new[-1]["n"])
         return self._seen[record]
 
-    def copy(self, **settings):
+    def copy(self, function=FUNCTION, **settings):
         """Another function of the same binary and role, for faults and settings that concern no other test."""
-        registration = {**self.deployment.functions[0], "name": seed.unique(FUNCTION)}
+        (deployed,) = [known for known in self.deployment.functions if known["name"] == function]
+        registration = {**deployed, "name": seed.unique(function)}
         registration["environment"] = {**registration["environment"], **settings.pop("environment", {})}
         self.lab.register_function(**{**registration, **settings})
         return registration["name"]
@@ -136,6 +142,10 @@ class Scene:
 
     def read_case(self, case):
         return CaseFile.read(self.lab.client("s3"), self.bucket, case)
+
+    def read(self, key):
+        """An object of the case bucket."""
+        return self.lab.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def open_case(self, key):
         """The object under `targets/`, or None."""
@@ -215,6 +225,12 @@ class Delivery:
         """What the function changed, or tried to change, in IAM."""
         reading = ("Get", "List")
         return [c["action"] for c in self.calls(service="iam") if not c["action"].startswith(reading)]
+
+    def changes(self):
+        """What the function changed, or tried to change, in any service but where it keeps and tells."""
+        reading = ("Get", "List", "Describe", "BatchGet", "LookupEvents", "AssumeRole")
+        calls = [c for c in self.calls() if c["service"] not in ("s3", "sns", "securityhub", "kms", "sqs", "logs")]
+        return [c["action"] for c in calls if not c["action"].startswith(reading)]
 
     def messages(self, case=None):
         """What people were told about a case since this delivery began."""

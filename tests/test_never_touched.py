@@ -200,7 +200,7 @@ def test_event_that_names_another_principal_than_its_finding(scene):
 def untouched_by_forgery(delivery):
     assert delivery.writes() == []
     assert delivery.result["outcome"] == "skipped"
-    assert "names another principal" in delivery.result["reason"]
+    assert "names another target" in delivery.result["reason"]
 
 
 def test_product_nobody_listed(scene):

@@ -2,20 +2,21 @@
 //!
 //! What AWS would say about the target is not known here, so it is taken to be what the finding claims: a principal of
 //! that name with that unique id. The plan shown is the least that would be done; at run time every other credential
-//! IAM lists is part of it.
+//! IAM lists is part of it. Of an instance only what the guardrails say is shown: its plan follows its interfaces, its
+//! volumes and what it belongs to, which EC2 alone knows.
+
+mod text;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tourniquet::containment::identity::{AccessKey, Observed, ObservedRole, ObservedUser, Principal, decide};
-use tourniquet::containment::{AtSource, Decision, Responder, Verdict};
-use tourniquet::event::{self, Ignored, Parsed};
-use tourniquet::finding::{Finding, Source, Target, TargetKind, User};
-use tourniquet::guardrails::Guardrails;
+use tourniquet::containment::{AtSource, Decision, Responder, TargetRecord};
+use tourniquet::event::{self, Ignored, Parsed, SnapshotEvent};
+use tourniquet::finding::{Finding, Source, Target, Trigger, User};
+use tourniquet::guardrails::{Guardrails, Ruling, Subject};
 use tourniquet::id::{AccountId, Arn, PrincipalName, UniqueId};
-use tourniquet::step::Step;
 use tourniquet::timestamp::Timestamp;
 
 use crate::template;
@@ -26,9 +27,17 @@ const UNKNOWN_ROLE: &str = "AROAUNKNOWNUNKNOWN000";
 
 #[derive(Serialize)]
 struct Explanation {
-    rules: Vec<String>,
+    rules: Vec<MatchingRule>,
     findings: Vec<ExplainedFinding>,
     ignored: Vec<Ignored>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshots: Option<String>,
+}
+
+#[derive(Serialize)]
+struct MatchingRule {
+    name: String,
+    functions: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -39,8 +48,34 @@ struct ExplainedFinding {
 
 #[derive(Serialize)]
 struct ExplainedTarget {
-    case_would_be: String,
-    decision: Decision,
+    /// The function whose target it is, and the rules that call that function for this event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<&'static str>,
+    called_by: Vec<String>,
+    #[serde(flatten)]
+    answer: TargetAnswer,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum TargetAnswer {
+    /// An identity: what would be decided.
+    Decided { case_would_be: String, decision: Box<Decision> },
+    /// An instance: what the guardrails say of it.
+    Ruled { case_would_be: String, target: TargetRecord, profile: Option<Arn>, guardrails: GuardrailsSay },
+    /// Something that no function contains.
+    Nobodys { target: TargetRecord },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum GuardrailsSay {
+    /// How far they let it go.
+    Ruling(Ruling),
+    /// It is never touched: why.
+    Protected(String),
+    /// The product that imported the finding is not listed, so the finding is ignored.
+    ProductNotListed(String),
 }
 
 pub(crate) fn run(arguments: &[&str]) -> Result<String, String> {
@@ -54,7 +89,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<String, String> {
     if options.contains(&"--json") {
         return serde_json::to_string_pretty(&explanation).map_err(|error| error.to_string());
     }
-    Ok(text(&explanation))
+    Ok(text::text(&explanation))
 }
 
 fn explain(
@@ -67,27 +102,99 @@ fn explain(
     // What is no JSON reaches no rule.
     let matching =
         if serde_json::from_slice::<serde_json::Value>(event).is_ok() { template::matching(rules, event)? } else { Vec::new() };
-    let mut explanation = Explanation { rules: matching, findings: Vec::new(), ignored: Vec::new() };
+    let rule = |rule: &&template::Rule| MatchingRule { name: rule.name.clone(), functions: rule.functions.clone() };
+    let mut explanation = Explanation {
+        rules: matching.iter().map(rule).collect(),
+        findings: Vec::new(),
+        ignored: Vec::new(),
+        snapshots: event::parse_snapshot_event(event).ok().as_ref().map(snapshots),
+    };
     for parsed in event::parse(event) {
         match parsed {
             Parsed::Finding(finding) => {
-                let targets =
-                    finding.targets.iter().map(|target| explain_target(&finding, target, guardrails, account, now)).collect();
+                let explained = |target: &Target| {
+                    let function = function_for(target);
+                    let calls = |rule: &&MatchingRule| rule.functions.iter().any(|name| Some(name.as_str()) == function);
+                    let called_by = explanation.rules.iter().filter(calls).map(|rule| rule.name.clone()).collect();
+                    let answer = explain_target(&finding, target, guardrails, account, now);
+                    ExplainedTarget { function, called_by, answer }
+                };
+                let targets = finding.targets.iter().map(explained).collect();
                 explanation.findings.push(ExplainedFinding { finding: *finding, targets });
             }
+            // An event about snapshots is no finding, and is not meant to be one.
+            Parsed::Ignored(_) if explanation.snapshots.is_some() => {}
             Parsed::Ignored(ignored) => explanation.ignored.push(ignored),
         }
     }
     Ok(explanation)
 }
 
+/// The function that contains targets of this kind.
+fn function_for(target: &Target) -> Option<&'static str> {
+    if target.is_identity() {
+        return Some("contain-identity");
+    }
+    target.is_instance().then_some("contain-instance")
+}
+
+fn snapshots(event: &SnapshotEvent) -> String {
+    let ids: Vec<_> = event.snapshots.iter().map(|snapshot| snapshot.snapshot.to_string()).collect();
+    let end = if event.succeeded { "succeeded" } else { "failed" };
+    let cause = event.cause.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
+    format!("{:?} {end}{cause} in account {}, {}: {}", event.kind, event.account, event.region, ids.join(", "))
+}
+
 fn explain_target(
+    finding: &Finding,
+    target: &Target,
+    guardrails: &Guardrails,
+    account: Option<&AccountId>,
+    now: Timestamp,
+) -> TargetAnswer {
+    let case_of = |target: &TargetRecord| tourniquet::case::CaseId::of(finding, &target.key(&finding.id)).to_string();
+    match target {
+        Target::Instance(instance) => {
+            let target = TargetRecord::accused(finding, target);
+            TargetAnswer::Ruled {
+                case_would_be: case_of(&target),
+                guardrails: guardrails_say(finding, &target, guardrails),
+                profile: instance.profile.clone(),
+                target,
+            }
+        }
+        Target::Resource { .. } => TargetAnswer::Nobodys { target: TargetRecord::accused(finding, target) },
+        _ => {
+            let decision = decide_identity(finding, target, guardrails, account, now);
+            TargetAnswer::Decided { case_would_be: case_of(&decision.target), decision: Box::new(decision) }
+        }
+    }
+}
+
+/// What the guardrails say of an instance whose tags are not known here.
+fn guardrails_say(finding: &Finding, target: &TargetRecord, guardrails: &Guardrails) -> GuardrailsSay {
+    let arn = Arn::parse(&target.arn).ok();
+    let (account, tags) = (&finding.account, &BTreeMap::new());
+    let subject = Subject { kind: target.kind, account, arn: arn.as_ref(), unique_id: None, tags };
+    if !guardrails.trusts(finding.product.as_deref()) {
+        return GuardrailsSay::ProductNotListed(finding.product.clone().unwrap_or_default());
+    }
+    if let Some(protection) = guardrails.protection(subject) {
+        return GuardrailsSay::Protected(protection.because.clone());
+    }
+    GuardrailsSay::Ruling(match finding.trigger {
+        Trigger::Event => guardrails.ruling(finding, subject),
+        Trigger::Button { .. } => Ruling { mode: guardrails.ceiling(), rule: "a person pressed the button".to_owned() },
+    })
+}
+
+fn decide_identity(
     finding: &Finding,
     accused: &Target,
     guardrails: &Guardrails,
     account: Option<&AccountId>,
     now: Timestamp,
-) -> ExplainedTarget {
+) -> Decision {
     let target = &with_owner(accused);
     // The responder's account is not known either; it is taken to be the finding's unless the caller says otherwise.
     let responder = Responder {
@@ -97,13 +204,8 @@ fn explain_target(
         deny_group: None,
         members: Vec::new(),
     };
-    let observed =
-        Observed { source: at_source(finding), guardrails: Ok(guardrails.clone()), principal: claimed(finding, target) };
-    let decision = decide(finding, target, &observed, &responder, now);
-    ExplainedTarget {
-        case_would_be: tourniquet::case::CaseId::of(finding, &decision.target.key(&finding.id)).to_string(),
-        decision,
-    }
+    let observed = Observed { source: at_source(finding), guardrails: Ok(guardrails.clone()), state: claimed(finding, target) };
+    decide(finding, target, &observed, &responder, now)
 }
 
 /// What the detector would say: that it has the finding, where it is one this version can ask about.
@@ -188,79 +290,20 @@ fn path_of(role: &PrincipalName) -> &'static str {
     }
 }
 
-fn text(explanation: &Explanation) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let mut line = |content: String| writeln!(out, "{content}").unwrap_or_default();
-    let rules = if explanation.rules.is_empty() {
-        "none: the function would not be called".to_owned()
-    } else {
-        explanation.rules.join(", ")
-    };
-    line(format!("Rules of the template that match   {rules}"));
-    for ignored in &explanation.ignored {
-        line(format!("Ignored                            {} {}", ignored.reason.as_str(), ignored.detail));
-    }
-    for ExplainedFinding { finding, targets } in &explanation.findings {
-        line(String::new());
-        line(format!("Finding    {}, severity {:.1}", finding.finding_type, finding.severity));
-        line(format!("           {}", finding.title));
-        line(format!("           {}", finding.id));
-        line(format!("           account {}, Region {}, first seen {}", finding.account, finding.region, finding.first_seen));
-        if targets.is_empty() {
-            line("Target     no identity: not this function's to contain".to_owned());
-        }
-        for ExplainedTarget { case_would_be, decision } in targets {
-            line(String::new());
-            let id = decision.target.id.as_deref().map(|id| format!(" ({id})")).unwrap_or_default();
-            line(format!("Target     {} {}{id}", decision.target.kind.as_str(), decision.target.arn));
-            line(format!("Case       {case_would_be}"));
-            if let Some(ruling) = &decision.ruling {
-                line(format!("Guardrail  {} by rule {}", ruling.mode.as_str(), ruling.rule));
-            }
-            line(format!("Decision   {}", verdict(&decision.verdict)));
-            for (index, step) in decision.plan.steps().enumerate() {
-                let label = if index == 0 { "Plan       " } else { "           " };
-                line(format!("{label}{}", decision.plan.redacted(&step.command())));
-            }
-            if decision.target.kind == TargetKind::User && !decision.plan.is_empty() {
-                line("           and the same for every other credential IAM lists for it at run time".to_owned());
-            }
-            let rungs: Vec<_> = decision.plan.fallback.iter().map(Step::command).collect();
-            section(&mut line, "If full    ", &rungs);
-            section(&mut line, "Also hit   ", &decision.blast_radius);
-            section(&mut line, "Remains    ", &decision.residual_risk);
-            section(&mut line, "Next       ", &decision.next_steps);
-        }
-    }
-    out
-}
-
-fn section(line: &mut impl FnMut(String), label: &str, items: &[String]) {
-    for (index, item) in items.iter().enumerate() {
-        line(format!("{}{item}", if index == 0 { label } else { "           " }));
-    }
-}
-
-fn verdict(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Contain => "contain".to_owned(),
-        Verdict::Propose(reason) => format!("propose: {reason}"),
-        Verdict::Observe => "observe: say what would happen".to_owned(),
-        Verdict::CannotContain(reason) => format!("cannot contain: {}", reason.as_str()),
-        Verdict::Skip(reason) => format!("skip: {reason}"),
-        Verdict::Ignore(ignored) => format!("ignore: {} {}", ignored.reason.as_str(), ignored.detail),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
+    /// The function that a sample event is for, and the event's name.
+    fn named(file: &Path) -> (String, String) {
+        let text = |part: Option<&std::ffi::OsStr>| part.expect("a name").to_string_lossy().into_owned();
+        (text(file.parent().and_then(Path::file_name)), text(file.file_stem()))
+    }
+
     #[rstest::rstest]
-    fn every_sample_event_is_explained_as_recorded(#[files("../events/contain-identity/*.json")] file: PathBuf) {
+    fn every_sample_event_is_explained_as_recorded(#[files("../events/*/*.json")] file: PathBuf) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let guardrails = crate::read_guardrails(&root.join("infra/guardrails.toml")).expect("shipped guardrails");
         let rules = template::rules(&root.join("infra/template.yaml")).expect("the template's rules");
@@ -268,9 +311,10 @@ mod tests {
         let now = Timestamp::parse("2026-11-21T21:00:00Z").expect("a timestamp");
         let event = std::fs::read(&file).expect("the event");
         let explanation = explain(&event, &rules, &guardrails, Some(&account), now).expect("an explanation");
-        let name = file.file_stem().expect("a file name").to_string_lossy().into_owned();
-        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(name, text(&explanation));
+        let (function, name) = named(&file);
+        let folder = if function == "contain-identity" { "snapshots".to_owned() } else { format!("snapshots/{function}") };
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, snapshot_path => folder }, {
+            insta::assert_snapshot!(name, text::text(&explanation));
         });
         // The machine's form says the same.
         let json = json!(explanation);
@@ -279,13 +323,16 @@ mod tests {
     }
 
     #[rstest::rstest]
-    fn a_dagger_marks_the_events_no_rule_takes(#[files("../events/contain-identity/*.json")] file: PathBuf) {
+    fn a_dagger_marks_the_events_no_rule_takes_to_their_function(#[files("../events/*/*.json")] file: PathBuf) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let rules = template::rules(&root.join("infra/template.yaml")).expect("the template's rules");
-        let taken = !template::matching(&rules, &std::fs::read(&file).expect("the event")).expect("a match").is_empty();
+        let (function, name) = named(&file);
+        let matching = template::matching(&rules, &std::fs::read(&file).expect("the event")).expect("a match");
+        let taken = matching.iter().any(|rule| rule.functions.contains(&function));
         let readme = std::fs::read_to_string(root.join("events/README.md")).expect("the readme");
-        let name = format!("`{}`", file.file_stem().expect("a file name").to_string_lossy());
-        let row = readme.lines().find(|line| line.starts_with("| `") && line.contains(&name)).expect("a row for the event");
+        let name = format!("`{name}`");
+        let section = readme.split("\n## ").find(|section| section.starts_with(&format!("{function}\n"))).expect("a section");
+        let row = section.lines().find(|line| line.starts_with("| `") && line.contains(&name)).expect("a row for the event");
         let marked = row.contains(&format!("{name} †"));
         assert_eq!(marked, !taken, "{row}");
     }

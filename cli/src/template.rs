@@ -1,4 +1,4 @@
-//! The event patterns of the SAM template, matched as `EventBridge` matches them.
+//! The event patterns of the SAM template, matched as `EventBridge` matches them, and the functions they lead to.
 
 use std::path::Path;
 
@@ -11,8 +11,10 @@ use serde_json::{Map, Value};
 pub(crate) struct Rule {
     /// Its logical id.
     pub(crate) name: String,
+    /// The names of the functions among its targets.
+    pub(crate) functions: Vec<String>,
     /// Its event pattern.
-    pub(crate) pattern: Value,
+    pattern: Value,
 }
 
 /// Every rule of the template that has an event pattern.
@@ -26,22 +28,37 @@ pub(crate) fn rules(file: &Path) -> Result<Vec<Rule>, String> {
         .iter()
         .filter(|(_, resource)| resource.get("Type").and_then(Value::as_str) == Some("AWS::Events::Rule"))
         .filter_map(|(name, resource)| {
-            Some(Rule { name: name.clone(), pattern: resource.pointer("/Properties/EventPattern")?.clone() })
+            let pattern = resource.pointer("/Properties/EventPattern")?.clone();
+            let targets = resource.pointer("/Properties/Targets").and_then(Value::as_array).into_iter().flatten();
+            let functions = targets.filter_map(|target| function(resources, target.get("Arn")?)).collect();
+            Some(Rule { name: name.clone(), functions, pattern })
         })
         .collect())
 }
 
-/// The names of the rules that match `event`.
-pub(crate) fn matching(rules: &[Rule], event: &[u8]) -> Result<Vec<String>, String> {
+/// The name of the function that `arn`, as `!GetAtt Function.Arn` is read, leads to; nothing for a topic or a queue.
+fn function(resources: &Map<String, Value>, arn: &Value) -> Option<String> {
+    let logical_id = match arn {
+        Value::Array(parts) => parts.first()?.as_str()?,
+        arn => arn.as_str()?.split('.').next()?,
+    };
+    let resource = resources.get(logical_id)?;
+    let kind = resource.get("Type").and_then(Value::as_str)?;
+    let name = resource.pointer("/Properties/FunctionName").and_then(Value::as_str).unwrap_or(logical_id);
+    matches!(kind, "AWS::Serverless::Function" | "AWS::Lambda::Function").then(|| name.to_owned())
+}
+
+/// The rules that match `event`, in the order of their names.
+pub(crate) fn matching<'a>(rules: &'a [Rule], event: &[u8]) -> Result<Vec<&'a Rule>, String> {
     let mut matcher = Quamina::new();
     for rule in rules {
         let pattern = rule.pattern.to_string();
         matcher.add_pattern(rule.name.clone(), &pattern).map_err(|error| format!("rule {}: {error}", rule.name))?;
     }
-    let mut names = matcher.matches_for_event(event).map_err(|error| format!("the event cannot be matched: {error}"))?;
-    names.sort();
-    names.dedup();
-    Ok(names)
+    let names = matcher.matches_for_event(event).map_err(|error| format!("the event cannot be matched: {error}"))?;
+    let mut matching: Vec<&Rule> = rules.iter().filter(|rule| names.contains(&rule.name)).collect();
+    matching.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(matching)
 }
 
 /// YAML as JSON. Tagged nodes (`!Sub`, `!Ref`) keep their content: patterns hold none, which a test of the template
@@ -69,4 +86,51 @@ fn scalar(yaml: &Yaml<'_>) -> Value {
         .or_else(|| yaml.as_floating_point().map(Value::from))
         .or_else(|| yaml.as_str().map(Value::from))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = "\
+Resources:
+  ContainInstance:
+    Type: AWS::Serverless::Function
+    Properties: {FunctionName: contain-instance}
+  Unnamed:
+    Type: AWS::Lambda::Function
+    Properties: {Handler: bootstrap}
+  Topic:
+    Type: AWS::SNS::Topic
+  Both:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: {source: [aws.guardduty]}
+      Targets:
+        - {Id: contain, Arn: !GetAtt ContainInstance.Arn}
+        - {Id: look, Arn: !GetAtt [Unnamed, Arn]}
+        - {Id: alert, Arn: !Ref Topic}
+  Alert:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: {source: [aws.guardduty]}
+      Targets: [{Id: alert, Arn: !Ref Topic}]
+  Other:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: {source: [aws.health]}
+      Targets: [{Id: contain, Arn: !GetAtt ContainInstance.Arn}]
+";
+
+    #[test]
+    fn a_rule_leads_to_the_functions_among_its_targets() {
+        let file = std::env::temp_dir().join(format!("tourniquet-template-{}.yaml", std::process::id()));
+        std::fs::write(&file, TEMPLATE).expect("a file");
+        let rules = rules(&file);
+        std::fs::remove_file(&file).expect("the file");
+        let rules = rules.expect("rules");
+        let matching = matching(&rules, br#"{"source":"aws.guardduty"}"#).expect("a match");
+        let led: Vec<_> = matching.iter().map(|rule| (rule.name.as_str(), rule.functions.join(", "))).collect();
+        assert_eq!(led, [("Alert", String::new()), ("Both", "contain-instance, Unnamed".to_owned())]);
+    }
 }

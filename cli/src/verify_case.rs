@@ -28,16 +28,22 @@ async fn from_bucket(case: &CaseId, bucket: Option<&str>) -> Result<(String, Vec
     Ok((format!("s3://{bucket}"), objects))
 }
 
-/// A copy of the case's folder: the files, under the keys they have in the bucket.
+/// A copy of the case's folder, with the folders in it: the files, under the keys they have in the bucket.
 fn from_directory(case: &CaseId, directory: &Path) -> Result<Vec<(String, Vec<u8>)>, String> {
     let failed = |path: &Path, error: &std::io::Error| format!("{}: {error}", path.display());
-    let files = std::fs::read_dir(directory).map_err(|error| failed(directory, &error))?;
+    let mut folders = vec![(directory.to_owned(), format!("cases/{case}/"))];
     let mut objects = Vec::new();
-    for file in files {
-        let path: PathBuf = file.map_err(|error| failed(directory, &error))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        let bytes = std::fs::read(&path).map_err(|error| failed(&path, &error))?;
-        objects.push((format!("cases/{case}/{name}"), bytes));
+    while let Some((folder, prefix)) = folders.pop() {
+        for file in std::fs::read_dir(&folder).map_err(|error| failed(&folder, &error))? {
+            let path: PathBuf = file.map_err(|error| failed(&folder, &error))?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            if path.is_dir() {
+                folders.push((path.clone(), format!("{prefix}{name}/")));
+                continue;
+            }
+            let bytes = std::fs::read(&path).map_err(|error| failed(&path, &error))?;
+            objects.push((format!("{prefix}{name}"), bytes));
+        }
     }
     Ok(objects)
 }

@@ -1,11 +1,13 @@
 //! Events: whatever the bytes, every finding is safe to act on and everything else is ignored with a reason.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use tourniquet::case::CaseId;
 use tourniquet::containment::TargetRecord;
-use tourniquet::event::{Parsed, parse, parse_guardduty_finding, parse_security_hub_finding};
+use tourniquet::event::{Parsed, parse, parse_guardduty_finding, parse_security_hub_finding, parse_snapshot_event};
 use tourniquet::finding::{Finding, Target, Trigger};
-use tourniquet::id::{AccountId, FindingId, InstanceId, PrincipalName, Region, SessionName, UniqueId};
+use tourniquet::id::{AccountId, FindingId, InstanceId, PrincipalName, Region, SessionName, SnapshotId, UniqueId};
 
 use super::text::is_printable;
 
@@ -15,6 +17,7 @@ pub fn check(bytes: &[u8]) -> Vec<Parsed> {
     assert!(!parsed.is_empty(), "an event became nothing");
     assert_eq!(parse(bytes), parsed, "read twice, it says two things");
     parsed.iter().for_each(check_parsed);
+    check_snapshots(bytes);
     if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
         check_finding_alone(&value);
         if let Some(detail) = value.get("detail") {
@@ -22,6 +25,20 @@ pub fn check(bytes: &[u8]) -> Vec<Parsed> {
         }
     }
     parsed
+}
+
+/// Checks what the same bytes are read as where an event of EBS is expected.
+fn check_snapshots(bytes: &[u8]) {
+    match parse_snapshot_event(bytes) {
+        Ok(event) => {
+            let ids: BTreeSet<_> = event.snapshots.iter().map(|snapshot| snapshot.snapshot.as_str()).collect();
+            assert!(!ids.is_empty() && ids.len() == event.snapshots.len(), "{event:?}");
+            assert!(ids.iter().all(|id| SnapshotId::parse(id).is_ok()), "{event:?}");
+            assert!(event.cause.iter().all(|cause| is_printable(cause) && cause.chars().count() <= 200), "{event:?}");
+            assert!(!event.succeeded || event.snapshots.iter().all(|snapshot| snapshot.completed), "{event:?}");
+        }
+        Err(ignored) => assert!(is_printable(&ignored.detail) && ignored.detail.chars().count() <= 200, "{ignored:?}"),
+    }
 }
 
 /// Checks a finding without an envelope, by a rule and by a person's click.
@@ -59,7 +76,7 @@ fn check_finding(finding: &Finding) {
         assert!(is_printable(text) && text.chars().count() <= limit, "{text:?}");
     }
     for target in &finding.targets {
-        check_target(target);
+        check_target(finding, target);
         // What a target is filed under is a path that nobody can lead elsewhere.
         let key = TargetRecord::accused(finding, target).key(&finding.id);
         assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_:+=,.@-".contains(&byte)), "{key}");
@@ -68,11 +85,16 @@ fn check_finding(finding: &Finding) {
         assert!(CaseId::parse(&CaseId::of(finding, &key).to_string()).is_ok());
     }
     for (at, target) in finding.targets.iter().enumerate() {
-        assert!(!finding.targets[..at].contains(target) || !target.is_identity(), "accused twice: {target:?}");
+        let is_known = finding.targets[..at].iter().any(|known| match (known, target) {
+            (Target::Instance(known), Target::Instance(target)) => known.id == target.id,
+            (Target::Resource { .. }, Target::Resource { .. }) => false,
+            (known, target) => known == target,
+        });
+        assert!(!is_known, "accused twice: {target:?}");
     }
 }
 
-fn check_target(target: &Target) {
+fn check_target(finding: &Finding, target: &Target) {
     match target {
         Target::User(user) => {
             assert!(PrincipalName::parse(user.name.as_str()).is_ok());
@@ -91,7 +113,16 @@ fn check_target(target: &Target) {
         Target::AccessKey { key } => assert!(key.is_long_term()),
         Target::Root { .. } => {}
         Target::Elsewhere(elsewhere) => assert!(is_printable(&elsewhere.label) && elsewhere.label.chars().count() <= 80),
-        Target::Instance(_) => {}
+        Target::Instance(instance) => {
+            assert!(InstanceId::parse(instance.id.as_str()).is_ok());
+            if let Some(profile) = &instance.profile {
+                assert_eq!(
+                    (profile.partition(), profile.service(), profile.account()),
+                    (finding.partition(), "iam", finding.account.as_str())
+                );
+                assert!(profile.resource().starts_with("instance-profile/"), "{profile}");
+            }
+        }
         Target::Resource { resource_type } => assert!(is_printable(resource_type) && resource_type.chars().count() <= 40),
     }
 }

@@ -83,7 +83,7 @@ fn check_rulings(guardrails: &Guardrails, finding: &Finding) {
 
 fn check_decision(guardrails: &Result<Guardrails, String>, finding: &Finding, target: &Target) {
     let principal = walk::principal(finding, target);
-    let observed = Observed { source: AtSource::NotKept, guardrails: guardrails.clone(), principal };
+    let observed = Observed { source: AtSource::NotKept, guardrails: guardrails.clone(), state: principal };
     let decision = decide(finding, target, &observed, &walk::responder(finding), walk::now());
     let Ok(guardrails) = guardrails else {
         assert!(!matches!(decision.verdict, Verdict::Contain | Verdict::Observe), "without guardrails: {decision:?}");
@@ -92,16 +92,16 @@ fn check_decision(guardrails: &Result<Guardrails, String>, finding: &Finding, ta
     if decision.verdict == Verdict::Contain {
         assert_eq!(guardrails.ceiling(), Mode::Contain, "{decision:?}");
     }
-    if matches!(observed.principal, Principal::User(_) | Principal::Role(_)) && !matches!(decision.verdict, Verdict::Ignore(_)) {
+    if matches!(observed.state, Principal::User(_) | Principal::Role(_)) && !matches!(decision.verdict, Verdict::Ignore(_)) {
         let protected = guardrails.protection(Subject {
             kind: target.kind(),
             account: &finding.account,
-            arn: match &observed.principal {
+            arn: match &observed.state {
                 Principal::User(user) => Some(&user.arn),
                 Principal::Role(role) => Some(&role.arn),
                 _ => None,
             },
-            unique_id: observed.principal.unique_id(),
+            unique_id: observed.state.unique_id(),
             tags: &BTreeMap::new(),
         });
         assert!(protected.is_none() || decision.plan.is_empty(), "protected, and yet planned for: {decision:?}");

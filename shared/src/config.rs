@@ -1,10 +1,16 @@
 //! The function's settings: the one place where the environment is read.
 
+#[cfg(feature = "seal")]
+mod seal;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::containment::{Member, Responder};
 use crate::id::{AccountId, Arn, InvalidId};
+
+#[cfg(feature = "seal")]
+pub use seal::{Forensics, SealConfig};
 
 /// What the template tells the function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,16 +105,20 @@ impl Config {
     /// # Errors
     /// When a role's ARN names no account, or two name the same.
     pub fn members(&self) -> Result<BTreeMap<AccountId, Arn>, ConfigError> {
-        let mut members = BTreeMap::new();
-        for role in &self.member_roles {
-            let account = AccountId::parse(role.account()).map_err(|error| invalid("MEMBER_ROLE_ARNS", &error))?;
-            if members.insert(account, role.clone()).is_some() {
-                let reason = format!("two roles in account {}", role.account());
-                return Err(ConfigError::Invalid { variable: "MEMBER_ROLE_ARNS", reason });
-            }
-        }
-        Ok(members)
+        by_account(&self.member_roles)
     }
+}
+
+fn by_account(roles: &[Arn]) -> Result<BTreeMap<AccountId, Arn>, ConfigError> {
+    let mut members = BTreeMap::new();
+    for role in roles {
+        let account = AccountId::parse(role.account()).map_err(|error| invalid("MEMBER_ROLE_ARNS", &error))?;
+        if members.insert(account, role.clone()).is_some() {
+            let reason = format!("two roles in account {}", role.account());
+            return Err(ConfigError::Invalid { variable: "MEMBER_ROLE_ARNS", reason });
+        }
+    }
+    Ok(members)
 }
 
 fn required(variable: &'static str) -> Result<String, ConfigError> {

@@ -3,8 +3,10 @@
 //! A finding walks one way: parse, observe, decide, remember, act, verify, report. The modules below are that walk,
 //! in dependency order from the driver down to the identifiers; nothing knows what stands above it.
 
-#[cfg(feature = "respond")]
+#[cfg(any(feature = "identity", feature = "instance"))]
 pub mod respond;
+#[cfg(feature = "seal")]
+pub mod seal;
 
 #[cfg(feature = "aws")]
 pub mod config;
@@ -19,6 +21,8 @@ pub mod plan;
 pub mod step;
 
 pub mod guardrails;
+
+pub mod evidence;
 
 pub mod event;
 

@@ -72,6 +72,14 @@ impl Plan {
         self.cut.iter().map(Cut::step).chain(self.then.iter().flat_map(|stage| &stage.steps))
     }
 
+    /// The steps that cut the attacker off: the cut, or where everything had to be remembered first, the isolation of
+    /// each interface.
+    pub fn cutting(&self) -> impl Iterator<Item = &Step> {
+        let isolates = |step: &&Step| self.cut.is_empty() && matches!(step, Step::IsolateInterface(_));
+        let cut = self.cut.iter().map(Cut::step);
+        cut.chain(self.then.iter().flat_map(|stage| &stage.steps).filter(isolates))
+    }
+
     /// Whether there is nothing to change.
     #[must_use]
     pub fn is_empty(&self) -> bool {

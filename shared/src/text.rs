@@ -77,6 +77,41 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(&sha2::Sha256::digest(bytes))
 }
 
+/// A SHA-256 written in lower-case hexadecimal; nothing for any other text.
+#[must_use]
+pub fn digest(text: &str) -> Option<[u8; 32]> {
+    let text = text.as_bytes();
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut out = [0; 32];
+    if text.len() != 2 * out.len() {
+        return None;
+    }
+    for (byte, pair) in out.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(out)
+}
+
+/// Base64 with its padding.
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let three = [chunk[0], chunk.get(1).copied().unwrap_or(0), chunk.get(2).copied().unwrap_or(0)];
+        let number = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+        for place in 0..4 {
+            let sextet = (number >> (18 - 6 * place)) & 0x3f;
+            out.push(if place <= chunk.len() { char::from(ALPHABET[sextet as usize]) } else { '=' });
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +152,24 @@ mod tests {
     #[test]
     fn sha256_is_the_published_test_vector() {
         assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn base64_is_the_published_test_vectors() {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")]
+        {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+        assert_eq!(base64(&[0xff, 0xfe, 0xfd]), "//79");
+    }
+
+    #[test]
+    fn only_a_sha256_in_lower_case_is_one() {
+        let text = sha256(b"abc");
+        assert_eq!(digest(&text).map(|bytes| hex(&bytes)), Some(text.clone()));
+        for wrong in [text.to_uppercase(), text[1..].to_owned(), format!("{text}0"), text.replacen('b', "g", 1), String::new()] {
+            assert_eq!(digest(&wrong), None, "{wrong}");
+        }
     }
 }

@@ -11,8 +11,11 @@ from urllib.parse import parse_qsl, unquote
 
 from .plugin.conditions import parse_instant
 from .plugin.dates import set_dates
+from .plugin.ec2_model import ec2_of
 from .plugin.errors import AwsError
 from .plugin.principals import find_role, iam_of
+from .plugin.services.autoscaling import set_lifecycle_state
+from .plugin.services.ec2_instances import set_instance_store
 from .plugin.services.events import seed_finding
 from .plugin.world import now
 from .wire import Response
@@ -173,6 +176,26 @@ def _set_dates(lab, body, _):
     return {"dated": set_dates(account, at=at, **body)}
 
 
+def _set_instance(lab, body, _):
+    """What the image decides when an instance is launched, and where Auto Scaling is with it."""
+    if body.get("root_device_type") not in (None, "instance-store"):
+        raise ValueError("root_device_type is instance-store or nothing")
+    with lab.world.lock_of("ec2"):
+        if body.get("root_device_type"):
+            set_instance_store(ec2_of(body["account"], body["region"]), body["instance"])
+        if body.get("lifecycle_state"):
+            set_lifecycle_state(body["account"], body["region"], body["instance"], body["lifecycle_state"])
+    return {"id": body["instance"]}
+
+
+def _set_interface(lab, body, _):
+    """An interface that another AWS service manages: EC2 lets nobody else change it."""
+    with lab.world.lock_of("ec2"):
+        eni = ec2_of(body["account"], body["region"]).get_network_interface(body["interface"])
+        eni.requester_managed = bool(body["requester_managed"])
+    return {"id": eni.id}
+
+
 def _seed_event(lab, body, _):
     """An event in CloudTrail's history that no call of this lab made."""
     account, region = body.get("account") or lab.world.account, body.get("region") or lab.world.region
@@ -226,6 +249,11 @@ _ROUTES = {
     "POST /signin": _sign_in,
     "POST /ids": _set_ids,
     "POST /dates": _set_dates,
+    "GET /snapshots": lambda lab, *_: lab.snapshots.settings(),
+    "POST /snapshots": lambda lab, body, _: lab.snapshots.set(**body),
+    "POST /snapshots/release": lambda lab, body, _: {"released": lab.snapshots.release(**body)},
+    "POST /instances": _set_instance,
+    "POST /interfaces": _set_interface,
     "POST /cloudtrail": _seed_event,
     "POST /cloudtrail/limit": _limit_lookups,
 }

@@ -289,6 +289,31 @@ class Lab:
         body = {"account": self.account, "what": what, "at": at if isinstance(at, str) else at.isoformat(), **body}
         return self._ask("POST", "/lab/dates", body)["dated"]
 
+    def set_instance(self, instance, **body):
+        """What no API call makes of an instance: `root_device_type="instance-store"`, and its `lifecycle_state` in an
+        Auto Scaling group."""
+        return self._ask("POST", "/lab/instances", self._here({"instance": instance, **body}))
+
+    def set_interface(self, interface, requester_managed=True):
+        """Make an interface one that another AWS service manages."""
+        body = {"interface": interface, "requester_managed": requester_managed}
+        return self._ask("POST", "/lab/interfaces", self._here(body))
+
+    def set_snapshots(self, **settings):
+        """How snapshots come about from now on: `delay_ms`, `hold`, `fail_next`, `fail_message`, `blocks`, `page`."""
+        return self._ask("POST", "/lab/snapshots", settings)
+
+    def snapshot_settings(self):
+        """The settings, and under `pending` what is not finished yet."""
+        return self._ask("GET", "/lab/snapshots")
+
+    def release_snapshots(self, ids=None, fail=""):
+        """Let pending snapshots end now, all or these; `fail` is why they fail."""
+        return self._ask("POST", "/lab/snapshots/release", {"ids": ids, "fail": fail})["released"]
+
+    def _here(self, body):
+        return {"account": self.account, "region": self.region, **body}
+
     def seed_trail(self, event, account=None, region="us-east-1"):
         """A CloudTrail record (what `CloudTrailEvent` holds) of a call this lab has not seen; its event id."""
         body = {"account": account or self.account, "region": region, "event": event}

@@ -15,7 +15,7 @@ PRIVATE_NAMES = {
     "moto.core.request": ("Request", "PRESERVED_HEADER_NAMES_ENVIRON_KEY"),
     "moto.core.responses": ("method_names_from_class",),
     "moto.core.routing": ("get_service_router",),
-    "moto.core.serialize": ("get_serializer_class",),
+    "moto.core.serialize": ("get_serializer_class", "XFormedAttributePicker"),
     "moto.core.utils": ("get_service_model",),
     "moto.moto_server.werkzeug_app": (
         "DomainDispatcherApplication.get_backend_for_host", "DomainDispatcherApplication", "create_backend_app",
@@ -23,6 +23,28 @@ PRIVATE_NAMES = {
     "moto.iam.models": (
         "iam_backends", "AccessKeyLastUsed", "User.__init__", "Group.__init__", "Role.permissions_boundary",
         "IAMBackend.get_groups_for_user", "IAMBackend.deactivate_mfa_device",
+    ),
+    "moto.autoscaling.models": ("autoscaling_backends", "AutoScalingBackend.update_attached_target_groups"),
+    "moto.ec2.models": ("ec2_backends",),
+    "moto.ec2.models.elastic_ip_addresses": ("ElasticAddress.private_ip_address", "ElasticAddress.instance_id"),
+    "moto.ec2.models.elastic_network_interfaces": (
+        "NetworkInterface.__init__", "NetworkInterface.group_set", "NetworkInterface.association",
+        "NetworkInterface.instance_private_ip_address_list",
+    ),
+    "moto.ec2.models.instances": (
+        "Instance.prep_nics", "Instance.terminate", "Instance.network_interfaces", "Instance.private_dns_name",
+    ),
+    "moto.ec2.models.elastic_block_store": (
+        "Snapshot.__init__", "Snapshot.progress", "EBSBackend.create_snapshot",
+        "EBSBackend._create_default_encryption_key",
+    ),
+    "moto.ec2.models.security_groups": ("SecurityGroupRule", "SecurityGroupBackend.describe_security_group_rules"),
+    "moto.ec2.utils": (
+        "generate_dns_from_ip", "generic_filter", "random_eip_association_id", "random_public_ip", "random_snapshot_id",
+    ),
+    "moto.elbv2.models": (
+        "elbv2_backends", "FakeHealthStatus", "FakeTargetGroup.register", "FakeTargetGroup.deregister",
+        "FakeTargetGroup.deregister_terminated_instances",
     ),
     "moto.events.models": ("events_backends", "Rule", "EventPattern.get_pattern"),
     "moto.guardduty.models": ("guardduty_backends",),

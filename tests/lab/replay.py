@@ -206,7 +206,7 @@ def replay(path):
             protected = seed.user(lab, "break-glass")
         deployment = stage.deploy_product(lab, protected)
         event = with_own_role(lab, deployment, event)
-        seed_sources(lab, event, stage.EVENTS)
+        seed_sources(lab, event, stage.EVENTS / stage.FUNCTION)
         print(f"Lab: account {lab.account}, {lab.region}, with {', '.join(made) or 'no principal of the event'}.")
         print("cargo lambda watch: compiles first, if the sources have changed.", flush=True)
         folder = ending.enter_context(tempfile.TemporaryDirectory())

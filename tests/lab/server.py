@@ -34,6 +34,7 @@ from .plugin.services.bedrock import invoke_with_bearer, is_bearer  # noqa: E402
 from .plugin.services.guardduty import Detections  # noqa: E402
 from .plugin.services.securityhub import Hub  # noqa: E402
 from .plugin.sessions import Sessions  # noqa: E402
+from .plugin.snapshots import Snapshots  # noqa: E402
 from .plugin.trail import Trail  # noqa: E402
 from .plugin.world import Log, World  # noqa: E402
 from .wire import Server  # noqa: E402
@@ -52,6 +53,7 @@ class LocalAws:
         self.hub = Hub()
         self.detections = Detections()
         self.bus = Bus(self)
+        self.snapshots = Snapshots(self)
         self.functions = FunctionHost(self)
         self.gateway = Gateway(self, DomainDispatcherApplication(create_backend_app))
         self.admin = Admin(self)
@@ -91,6 +93,8 @@ def serve(port, ready_file, with_stdin=False):
 _FIRST_READS = (
     ("sts", "get_caller_identity"), ("iam", "list_users"), ("s3", "list_buckets"), ("securityhub", "get_findings"),
     ("guardduty", "list_detectors"), ("events", "list_rules"), ("sns", "list_topics"), ("sqs", "list_queues"),
+    ("ec2", "describe_security_groups"), ("autoscaling", "describe_auto_scaling_instances"),
+    ("elbv2", "describe_target_groups"), ("elb", "describe_load_balancers"),
     ("logs", "describe_log_groups"), ("kms", "list_keys"), ("cloudtrail", "lookup_events"),
 )  # fmt: skip
 

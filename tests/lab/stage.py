@@ -18,7 +18,10 @@ FORENSICS_TEMPLATE = ROOT / "infra" / "forensics.yaml"
 GUARDRAILS = ROOT / "infra" / "guardrails.toml"
 BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 FUNCTION = "contain-identity"
-EVENTS = ROOT / "events" / FUNCTION
+INSTANCE_FUNCTION = "contain-instance"
+SEAL_FUNCTION = "seal-snapshot"
+FUNCTIONS = (FUNCTION, INSTANCE_FUNCTION, SEAL_FUNCTION)
+EVENTS = ROOT / "events"
 
 EXTERNAL_ID = "tourniquet-lab"
 """What the function says when it enters a member account."""
@@ -27,6 +30,9 @@ _FINDING_ID = re.compile(r"(?<=finding/)[0-9a-f]{32}")
 _USER_ID = re.compile(r"\bAIDA[A-Z0-9]{17}\b")
 _ROLE_ID = re.compile(r"\bAROA[A-Z0-9]{17}\b")
 _KEY_ID = re.compile(r"\bA[KS]IA[A-Z0-9]{16}\b")
+
+SAMPLE_PROFILE = "arn:aws:iam::111122223333:instance-profile/web"
+"""The instance profile of the sample events about instances."""
 
 
 def guardrails(protecting):
@@ -85,9 +91,9 @@ def deploy_forensics(lab, seal_role_arn, account, organization_id=organization.I
     return deploy_stack(FORENSICS_TEMPLATE, lab.in_account(account), parameters, "tourniquet-forensics")
 
 
-def load(name):
-    """The text of a sample event."""
-    return (EVENTS / f"{name}.json").read_text(encoding="utf-8")
+def load(name, function=FUNCTION):
+    """The text of a sample event of a function."""
+    return (EVENTS / function / f"{name}.json").read_text(encoding="utf-8")
 
 
 def about_user(text, user, named="svc-build", key=None):
@@ -102,6 +108,36 @@ def about_role(text, role, named, words=None):
     """An event about a role; `words` says which session or instance takes the place of the event's."""
     ids = dict.fromkeys(_ROLE_ID.findall(text), role.id)
     return replaced(text, {named: role.name, **_moved_to(role), **ids, **(words or {})})
+
+
+def about_instance(text, instance, named="i-0123456789abcdef0", words=None):
+    """An event about an instance: its id, interfaces, VPC, profile and account take the place of the event's.
+
+    The sample's interface is the primary one; `words` says what else is replaced. Where the instance has no profile,
+    the event says none either.
+    """
+    profile = instance.profile or ""
+    ids = {
+        # Before the instance: an interface's id ends as an instance's does.
+        "eni-0123456789abcdef0": instance.interfaces[0] if instance.interfaces else "eni-fedcba98765432100",
+        named: instance.id,
+        "vpc-0123456789abcdef0": instance.vpc,
+        "subnet-0123456789abcdef0": instance.subnet,
+        SAMPLE_PROFILE: profile,
+        **_moved_to(instance),
+    }
+    text = replaced(text, {**ids, **(words or {})})
+    return text if profile else json.dumps(_without_profile(json.loads(text)))
+
+
+def _without_profile(node):
+    """GuardDuty says null of an instance without a profile, Security Hub says nothing."""
+    if isinstance(node, list):
+        return [_without_profile(element) for element in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {name: _without_profile(value) for name, value in node.items() if name != "IamInstanceProfileArn"}
+    return kept | {name: None for name in kept if name == "iamInstanceProfile"}
 
 
 def account_of(principal):

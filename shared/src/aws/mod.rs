@@ -1,5 +1,7 @@
 //! AWS at arm's length: clients, the count of dependent calls, and what a failed call means.
 
+#[cfg(feature = "blocks")]
+mod blocks;
 mod calls;
 #[cfg(feature = "respond")]
 mod clients;
@@ -8,9 +10,15 @@ mod compute;
 mod fault;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "blocks")]
+mod pace;
+#[cfg(feature = "seal")]
+mod snapshots;
 #[cfg(feature = "respond")]
 mod warm;
 
+#[cfg(feature = "blocks")]
+pub use blocks::Blocks;
 pub use calls::CallLog;
 #[cfg(feature = "respond")]
 pub use clients::{Access, Clients, load_config, s3};
@@ -19,5 +27,7 @@ pub use compute::Compute;
 pub use fault::{Fault, FaultClass, is_no_such_entity};
 #[cfg(feature = "json")]
 pub use json::{Call, JsonService};
+#[cfg(feature = "seal")]
+pub use snapshots::{Copying, Snapshot, Snapshots, State};
 #[cfg(feature = "respond")]
 pub use warm::warm_up;

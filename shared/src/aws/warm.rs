@@ -14,22 +14,16 @@ use futures_util::future::join_all;
 
 use crate::id::{Partition, Region};
 
-/// How many connections to IAM a first wave uses at once.
-const IAM_CONNECTIONS: usize = 11;
-
 /// INIT must end whatever a network does.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// Connects to the endpoints of the cut: IAM's and GuardDuty's. S3 is warmed by reading the guardrails.
-pub async fn warm_up(config: &SdkConfig) {
+/// Connects to the endpoints that `endpoints` names for the Region. S3 is warmed by reading the guardrails.
+pub async fn warm_up(config: &SdkConfig, endpoints: fn(&Region, Partition) -> Vec<String>) {
     let region = config.region().and_then(|region| Region::parse(region.as_ref()).ok());
     let Some(region) = region else { return };
     let partition = Partition::of_region(&region);
     let own = |url: String| config.endpoint_url().map_or(url, str::to_owned);
-    let iam = own(format!("https://{}", partition.iam_host()));
-    let guardduty = own(format!("https://guardduty.{region}.{}", partition.dns_suffix()));
-    let endpoints = std::iter::repeat_n(iam, IAM_CONNECTIONS).chain([guardduty]);
-    join_all(endpoints.map(|endpoint| connect(config, endpoint))).await;
+    join_all(endpoints(&region, partition).into_iter().map(|endpoint| connect(config, own(endpoint)))).await;
 }
 
 async fn connect(config: &SdkConfig, endpoint: String) {

@@ -1,9 +1,10 @@
 //! Recomputing a case's hash chain.
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::{CaseId, Entry};
-use crate::text::sha256;
+use super::{CaseId, Entry, Object};
+use crate::text::{printable, sha256};
 
 /// A chain that holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct Broken {
 ///
 /// # Errors
 /// With the first link that does not hold: a missing, foreign or unreadable entry, one whose `previous` is not the hash
-/// of the entry before, or an event that is missing or is not the one an entry recorded.
+/// of the entry before, or an event or a piece of evidence that is missing or is not the one an entry recorded.
 pub fn verify_chain(case: &CaseId, objects: &[(String, Vec<u8>)]) -> Result<ChainReport, Broken> {
     let prefix = format!("cases/{case}/");
     let broken = |key: &str, reason: String| Broken { key: key.to_owned(), reason };
@@ -50,19 +51,36 @@ pub fn verify_chain(case: &CaseId, objects: &[(String, Vec<u8>)]) -> Result<Chai
             return Err(broken(key, format!("`previous` is {told}, the entry before hashes to {found}")));
         }
         if let Some(recorded) = entry.what.get("event_sha256").and_then(Value::as_str) {
-            let event = event_key(case, recorded);
-            match objects.iter().find(|(stored, _)| *stored == event) {
-                None => return Err(broken(&event, format!("entry {expected} records this event, and it is not there"))),
-                Some((_, bytes)) if sha256(bytes) != recorded => {
-                    return Err(broken(&event, format!("it hashes to {}, entry {expected} recorded {recorded}", sha256(bytes))));
-                }
-                Some(_) => {}
+            stands(objects, &event_key(case, recorded), recorded, ("event", expected))?;
+        }
+        let recorded = entry.what.get("objects").map(Vec::<Object>::deserialize).transpose();
+        for recorded in
+            recorded.map_err(|error| broken(key, format!("not objects and their hashes: {error}")))?.unwrap_or_default()
+        {
+            if !recorded.key.starts_with(&prefix) {
+                return Err(broken(
+                    key,
+                    format!("it records {}, which is no object of this case", printable(&recorded.key, 120)),
+                ));
             }
+            stands(objects, &recorded.key, &recorded.sha256, ("object", expected))?;
         }
         previous = Some(sha256(bytes));
     }
     let head = previous.ok_or_else(|| broken(&prefix, "no entries".to_owned()))?;
     Ok(ChainReport { entries: ledger.len(), head })
+}
+
+/// Whether the object under `key` is there and hashes to what entry `by` recorded.
+fn stands(objects: &[(String, Vec<u8>)], key: &str, recorded: &str, (what, by): (&str, u32)) -> Result<(), Broken> {
+    let broken = |reason| Err(Broken { key: key.to_owned(), reason });
+    match objects.iter().find(|(stored, _)| stored == key) {
+        None => broken(format!("entry {by} records this {what}, and it is not there")),
+        Some((_, bytes)) if sha256(bytes) != recorded => {
+            broken(format!("it hashes to {}, entry {by} recorded {}", sha256(bytes), printable(recorded, 80)))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// Where an event is stored as delivered: every entry that records one names it by its hash.

@@ -61,6 +61,16 @@ pub struct Actor {
     pub request_id: String,
 }
 
+/// One object of the case that an entry stands for: the entries of collected and of sealed evidence hold a list of them
+/// under `objects`, and `verify_chain` checks each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// Its key in the case bucket, under `cases/<case>/`.
+    pub key: String,
+    /// The SHA-256 of its bytes.
+    pub sha256: String,
+}
+
 impl Entry {
     /// Where the entry is stored: by its number alone, so that of two writers of one number only one succeeds and the
     /// chain cannot fork.

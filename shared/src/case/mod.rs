@@ -4,16 +4,18 @@
 //! *open case* object under `targets/`, which is the idempotency key, the lease and the memory of the original state
 //! in a single conditional write.
 
+pub mod belongs;
 mod chain;
 mod entry;
 #[cfg(feature = "s3")]
 mod journal;
 mod open_case;
+pub mod sealed;
 #[cfg(feature = "s3")]
 pub mod store;
 
 pub use chain::{Broken, ChainReport, event_key, verify_chain};
-pub use entry::{Actor, Entry, EntryKind};
+pub use entry::{Actor, Entry, EntryKind, Object};
 #[cfg(feature = "s3")]
 pub use journal::Journal;
 pub use open_case::{Lease, Memory, OpenCase, State};

@@ -1,19 +1,28 @@
 //! The case bucket. Every write is conditional: nothing is ever overwritten unseen (CONTAINMENT H6).
 
+mod sealed;
+
+use std::collections::BTreeMap;
+
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
 
+use serde::{Deserialize, Serialize};
+
 use super::chain::entry_number;
 use super::{CaseId, Entry, OpenCase, event_key};
 use crate::aws::{Fault, FaultClass};
+use crate::id::{AccountId, GroupId, Region, VpcId};
 use crate::plan::Plan;
+
+pub use sealed::manifest_key;
 
 /// The guardrails' key in the case bucket.
 pub const GUARDRAILS_KEY: &str = "guardrails.toml";
 
 /// The code of an entry whose place another writer has taken.
-pub(super) const ENTRY_TAKEN: &str = "EntryTaken";
+pub(crate) const ENTRY_TAKEN: &str = "EntryTaken";
 
 /// The case bucket.
 #[derive(Debug, Clone)]
@@ -127,6 +136,61 @@ impl CaseStore {
         self.put_once(&event_key(case, &crate::text::sha256(event)), event.to_vec()).await
     }
 
+    /// Stores a piece of evidence, and says where. The key holds the hash: the same piece twice is stored once, and
+    /// another one of the same name stands beside it.
+    ///
+    /// # Errors
+    /// When the write fails.
+    pub async fn keep_evidence(&self, case: &CaseId, name: &str, bytes: Vec<u8>) -> Result<Evidence, Fault> {
+        let digest = crate::text::sha256(&bytes);
+        let key = format!("cases/{case}/evidence/{}-{name}", &digest[..16]);
+        let length = bytes.len();
+        self.put_once(&key, bytes).await?;
+        Ok(Evidence { name: name.to_owned(), key, sha256: digest, bytes: length })
+    }
+
+    /// The isolation groups that are recorded as ours, by VPC: a group's name or tag alone proves nothing (CONTAINMENT B4).
+    ///
+    /// # Errors
+    /// When the record cannot be read, or holds something else.
+    pub async fn isolation_groups(&self, account: &AccountId, region: &Region) -> Result<BTreeMap<VpcId, GroupId>, Fault> {
+        Ok(self.recorded_groups(&isolation_key(account, region)).await?.0.groups)
+    }
+
+    /// Records an isolation group as ours. Of two that were made at once for one VPC the first recorded stays, and is
+    /// the one returned.
+    ///
+    /// # Errors
+    /// When the record cannot be read or written.
+    pub async fn record_isolation_group(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        vpc: &VpcId,
+        group: &GroupId,
+    ) -> Result<(), Fault> {
+        let key = isolation_key(account, region);
+        for _ in 0..MOST_RACES {
+            let (mut recorded, etag) = self.recorded_groups(&key).await?;
+            if recorded.groups.get(vpc) == Some(group) {
+                return Ok(());
+            }
+            recorded.groups.insert(vpc.clone(), group.clone());
+            let bytes = serde_json::to_vec(&recorded).map_err(|error| unreadable(&error.to_string()))?;
+            let condition = etag.map_or(Condition::Absent, Condition::Unchanged);
+            if let Written::Written(_) = self.put(&key, bytes, &condition).await? {
+                return Ok(());
+            }
+        }
+        Err(Fault { class: FaultClass::Retryable, ..unreadable(&format!("{key} keeps changing")) })
+    }
+
+    async fn recorded_groups(&self, key: &str) -> Result<(RecordedGroups, Option<Etag>), Fault> {
+        let Some((bytes, etag)) = self.get(key).await? else { return Ok((RecordedGroups::default(), None)) };
+        let recorded = serde_json::from_slice(&bytes).map_err(|error| unreadable(&format!("{key}: {error}")))?;
+        Ok((recorded, Some(etag)))
+    }
+
     /// The last entry of a case's ledger, as stored.
     ///
     /// # Errors
@@ -217,6 +281,32 @@ impl CaseStore {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// A piece of evidence in the case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// What it is.
+    pub name: String,
+    /// Where it is.
+    pub key: String,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: usize,
+}
+
+/// The object under `isolation/`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct RecordedGroups {
+    groups: BTreeMap<VpcId, GroupId>,
+}
+
+/// How often a record is written anew because somebody else wrote it in the meantime.
+const MOST_RACES: u32 = 10;
+
+fn isolation_key(account: &AccountId, region: &Region) -> String {
+    format!("isolation/{account}/{region}.json")
 }
 
 /// What must hold for a write.

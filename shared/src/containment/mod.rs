@@ -4,15 +4,19 @@
 //! choice CONTAINMENT.md leaves to us is made there.
 
 pub mod identity;
+pub mod instance;
+mod target;
+mod verdict;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::Ignored;
-use crate::finding::{Finding, TargetKind};
-use crate::guardrails::Ruling;
-use crate::id::{AccountId, Arn, FindingId, Partition};
+use crate::finding::Finding;
+use crate::guardrails::{Guardrails, Ruling};
+use crate::id::{AccountId, Arn, Partition};
 use crate::plan::Plan;
 use identity::Sign;
+pub use target::{TargetRecord, also_accused};
 
 /// Who is responding: its account, and what it must never touch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +95,17 @@ pub enum AtSource {
     NotKept,
 }
 
+/// Everything a decision needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed<S> {
+    /// The finding at its detector.
+    pub source: AtSource,
+    /// The guardrails, or why there are none.
+    pub guardrails: Result<Guardrails, String>,
+    /// The target, as AWS knows it.
+    pub state: S,
+}
+
 /// What is to be done about a target, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
@@ -120,29 +135,21 @@ pub struct Decision {
     pub persistence: Vec<Sign>,
 }
 
-/// A target, as reports name it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TargetRecord {
-    /// Its kind.
-    pub kind: TargetKind,
-    /// Its ARN where it has one, else how the finding names it. Printable.
-    pub arn: String,
-    /// Its unique id; for a session `AROA…:session`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub id: Option<String>,
-    /// Its account.
-    pub account: AccountId,
-}
-
-impl TargetRecord {
-    /// The key the open case is filed under: `<account>/<kind>/<id>` (DESIGN §5.2).
-    ///
-    /// A target without a unique id is nobody in particular: what one finding says of it must not answer for the next
-    /// one, so it is filed under that finding.
+impl Decision {
+    /// A decision about `target` that says nothing yet.
     #[must_use]
-    pub fn key(&self, finding: &FindingId) -> String {
-        let nameless = || format!("finding-{}", &crate::text::sha256(format!("{}{finding}", self.arn).as_bytes())[..32]);
-        format!("{}/{}/{}", self.account, self.kind.as_str(), self.id.clone().unwrap_or_else(nameless))
+    pub fn of(target: TargetRecord) -> Self {
+        Self {
+            target,
+            verdict: Verdict::Observe,
+            ruling: None,
+            plan: Plan::default(),
+            residual_risk: Vec::new(),
+            blast_radius: Vec::new(),
+            unread: Vec::new(),
+            next_steps: Vec::new(),
+            persistence: Vec::new(),
+        }
     }
 }
 
@@ -206,6 +213,10 @@ pub enum CannotContain {
     UniqueIdMissing,
     /// Its policies, its boundary and its groups leave no room for a deny (A19).
     QuotaFull,
+    /// EC2 knows no such instance in this account and Region.
+    NoSuchInstance,
+    /// It was terminated: there is nothing left to isolate (B5).
+    Terminated,
 }
 
 impl CannotContain {
@@ -232,6 +243,8 @@ impl CannotContain {
             Self::UniqueIdMismatch => "unique_id_mismatch",
             Self::UniqueIdMissing => "unique_id_missing",
             Self::QuotaFull => "quota_full",
+            Self::NoSuchInstance => "no_such_instance",
+            Self::Terminated => "terminated",
         }
     }
 
@@ -302,6 +315,15 @@ impl CannotContain {
             }
             Self::UniqueIdMissing => {
                 "The finding gives no unique id, so the name proves nothing. Check the principal in CloudTrail and contain it by hand."
+            }
+            Self::NoSuchInstance => {
+                "EC2 knows no such instance here: terminated for more than an hour, or never there. Look in CloudTrail for \
+                 RunInstances and TerminateInstances of it, and for volumes and snapshots that are left."
+            }
+            Self::Terminated => {
+                "It is terminated: memory and instance store are gone. Volumes that were kept are detached now: find them in \
+                 CloudTrail (DetachVolume, TerminateInstances) and take snapshots. Find out who terminated it: that may have \
+                 been the attacker."
             }
             Self::QuotaFull => {
                 "No deny fits on it: its quotas are full. Deny it with an SCP from the management account (the lines are below), \

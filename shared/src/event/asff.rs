@@ -1,11 +1,12 @@
 //! Security Hub findings in the AWS Security Finding Format: imported, or chosen by a person with a custom action.
 
+use super::instance::Whereabouts;
 use super::issuer::issuer;
 use super::json::{Json, missing};
-use super::principal::{Claim, Named, add_principal, assumed_roles};
+use super::principal::{Claim, Named, add_target, assumed_roles};
 use super::{IgnoredReason, Parsed, Trigger, UPDATED_BY};
 use crate::finding::{Finding, Source, Target};
-use crate::id::{AccessKeyId, AccountId, Arn, FindingId, Partition, Region};
+use crate::id::{AccessKeyId, AccountId, Arn, FindingId, Region};
 use crate::text::printable;
 
 pub(super) fn parse(finding: Json<'_>, trigger: &Trigger) -> Parsed {
@@ -41,7 +42,7 @@ fn read(finding: Json<'_>, trigger: &Trigger) -> Result<Finding, Parsed> {
         title: printable(&finding.text("title").unwrap_or_default(), 200),
         first_seen,
         last_seen: finding.time("lastObservedAt").unwrap_or(first_seen),
-        targets: targets(finding, &account, Partition::of_region(&region)),
+        targets: targets(finding, &Whereabouts { account: &account, region: &region }),
         region,
         assumed_roles: finding.at("action.awsApiCallAction").filter(|_| from_guardduty).map(assumed_roles).unwrap_or_default(),
         trigger: trigger.clone(),
@@ -125,23 +126,27 @@ fn region(finding: Json<'_>, product: &str) -> Result<Region, Parsed> {
 
 /// Every resource that can be contained. Where the finding tells actors from targets, the actors are the accused:
 /// the role a decoy finding calls its target is the bait.
-fn targets(finding: Json<'_>, account: &AccountId, partition: Partition) -> Vec<Target> {
+fn targets(finding: Json<'_>, whereabouts: &Whereabouts<'_>) -> Vec<Target> {
     let is_actor = |resource: &Json<'_>| resource.text("resourceRole").is_some_and(|role| role == "Actor");
     let some_actor = finding.each("resources").any(|resource| is_actor(&resource));
     let mut targets = Vec::new();
     for resource in finding.each("resources").filter(|resource| !some_actor || is_actor(resource)) {
-        add_principal(&mut targets, target(resource, account, partition));
+        add_target(&mut targets, target(resource, whereabouts));
     }
     targets
 }
 
-fn target(resource: Json<'_>, account: &AccountId, partition: Partition) -> Target {
+fn target(resource: Json<'_>, whereabouts: &Whereabouts<'_>) -> Target {
+    let (account, partition) = (whereabouts.account, whereabouts.partition());
     let resource_type = resource.text("type").unwrap_or_default();
     let id = || resource.text("id").unwrap_or_default();
     match resource_type.as_str() {
         "AwsIamAccessKey" => access_key(resource, account),
         "AwsIamUser" => Named { arn: id(), unique_id: resource.text("details.awsIamUser.userId") }.user(account, partition),
         "AwsIamRole" => Named { arn: id(), unique_id: resource.text("details.awsIamRole.roleId") }.role(account, partition),
+        "AwsEc2Instance" if whereabouts.has(resource, "accountId", "region", "partition") => whereabouts
+            .instance(resource.text("id"), resource.text("details.awsEc2Instance.iamInstanceProfileArn"))
+            .unwrap_or(Target::Resource { resource_type }),
         _ => Target::Resource { resource_type: printable(&resource_type, 40) },
     }
 }

@@ -10,9 +10,11 @@
 mod access_analyzer;
 mod asff;
 mod cloudtrail;
+mod ebs;
 mod envelope;
 mod guardduty;
 mod health;
+mod instance;
 mod issuer;
 mod json;
 mod macie;
@@ -21,6 +23,7 @@ mod principal;
 mod sequence;
 
 pub use cloudtrail::{MfaEnabled, issuer_of, mfa_enabled_by};
+pub use ebs::{SnapshotEvent, SnapshotEventKind, SnapshotRef, parse_snapshot_event};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -74,6 +77,8 @@ pub enum IgnoredReason {
     NoFindings,
     /// A field a finding must have is missing or has no valid form.
     IncompleteFinding,
+    /// A field that an event about snapshots must have is missing or has no valid form.
+    IncompleteEvent,
     /// Made by the detector's sample generator: anyone with that permission can make one (CONTAINMENT D1).
     SampleFinding,
     /// Archived at the detector, or its record is not active.
@@ -108,6 +113,7 @@ impl IgnoredReason {
             Self::UnknownEnvelope => "unknown_envelope",
             Self::NoFindings => "no_findings",
             Self::IncompleteFinding => "incomplete_finding",
+            Self::IncompleteEvent => "incomplete_event",
             Self::SampleFinding => "sample_finding",
             Self::ArchivedFinding => "archived_finding",
             Self::SuppressedFinding => "suppressed_finding",

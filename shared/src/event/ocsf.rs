@@ -3,8 +3,9 @@
 //! A resource may be no more than a bare access key id, with the user only in `name` or in an actor
 //! (CONTAINMENT A8), so every place that can name the principal is read.
 
+use super::instance::Whereabouts;
 use super::json::{Json, missing};
-use super::principal::{Claim, add_principal};
+use super::principal::{Claim, add_target};
 use super::{IgnoredReason, Parsed, Trigger};
 use crate::finding::{Finding, Source, Target};
 use crate::id::{AccountId, FindingId, Region};
@@ -42,7 +43,7 @@ fn read(finding: Json<'_>, event: Json<'_>) -> Result<Finding, Parsed> {
         title: printable(&info.text("title").unwrap_or_default(), 200),
         first_seen,
         last_seen: time(info, "last_seen_time").unwrap_or(first_seen),
-        targets: targets(finding, &account),
+        targets: targets(finding, &Whereabouts { account: &account, region: &region }),
         assumed_roles: Vec::new(),
         trigger: Trigger::Event,
         finding_type: printable(&finding_type, 128),
@@ -96,25 +97,28 @@ fn time(info: Json<'_>, field: &str) -> Option<Timestamp> {
     })
 }
 
-fn targets(finding: Json<'_>, account: &AccountId) -> Vec<Target> {
+fn targets(finding: Json<'_>, whereabouts: &Whereabouts<'_>) -> Vec<Target> {
     let mut targets = Vec::new();
     for resource in finding.each("resources") {
-        add_principal(&mut targets, target(resource, finding, account));
+        add_target(&mut targets, target(resource, finding, whereabouts));
     }
     targets
 }
 
-fn target(resource: Json<'_>, finding: Json<'_>, account: &AccountId) -> Target {
+fn target(resource: Json<'_>, finding: Json<'_>, whereabouts: &Whereabouts<'_>) -> Target {
     let resource_type = resource.text("type").unwrap_or_default();
     let in_evidence = || finding.each("evidences").find_map(|evidence| evidence.at("actor.user"));
     let user = resource.at("user").or_else(in_evidence);
     let from_user = |field: &str| user.and_then(|user| user.text(field));
-    let owner = resource.text("owner.account.uid").filter(|owner| owner != account.as_str());
+    let owner = resource.text("owner.account.uid").filter(|owner| owner != whereabouts.account.as_str());
     let (user_type, id_field) = match resource_type.as_str() {
         "AWS::IAM::AccessKey" | "AwsIamAccessKey" => {
             (resource.text("data.user_type").or_else(|| from_user("type")), "data.principal_id")
         }
         "AWS::IAM::User" | "AwsIamUser" => (Some("IAMUser".to_owned()), "data.user_id"),
+        "AWS::EC2::Instance" | "AwsEc2Instance" => {
+            return instance(resource, whereabouts).unwrap_or(Target::Resource { resource_type });
+        }
         "AWS::IAM::Role" | "AwsIamRole" => (Some("Role".to_owned()), "data.role_id"),
         _ => return Target::Resource { resource_type: printable(&resource_type, 40) },
     };
@@ -134,4 +138,13 @@ fn target(resource: Json<'_>, finding: Json<'_>, account: &AccountId) -> Target 
         issuer: None,
     }
     .target()
+}
+
+/// The instance's ARN or its bare id. The profile is under the name that EC2 gives it or the one ASFF does.
+fn instance(resource: Json<'_>, whereabouts: &Whereabouts<'_>) -> Option<Target> {
+    if !whereabouts.has(resource, "owner.account.uid", "region", "cloud_partition") {
+        return None;
+    }
+    let profile = ["data.iam_instance_profile.arn", "data.iamInstanceProfile.arn", "data.iamInstanceProfileArn"];
+    whereabouts.instance(resource.text("uid"), profile.into_iter().find_map(|path| resource.text(path)))
 }

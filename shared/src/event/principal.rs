@@ -24,10 +24,11 @@ pub(super) struct Claim {
     pub(super) issuer: Option<Target>,
 }
 
-/// Adds a target, unless the same principal is there already; then the two mentions become one that says all that
+/// Adds a target, unless the same one is there already; then the two mentions become one that says all that
 /// either says. A key and the user it belongs to, or a role and one of its sessions, are one principal in whichever
-/// order they come: the bare mention must neither hide the unique id nor widen one session into the whole role.
-pub(super) fn add_principal(targets: &mut Vec<Target>, target: Target) {
+/// order they come: the bare mention must neither hide the unique id nor widen one session into the whole role. An
+/// instance is one by its id.
+pub(super) fn add_target(targets: &mut Vec<Target>, target: Target) {
     match targets.iter_mut().find(|known| same_principal(known, &target)) {
         Some(known) => merge(known, target),
         None => targets.push(target),
@@ -49,6 +50,7 @@ fn merge(known: &mut Target, other: Target) {
         }
         (Target::Root { key }, Target::Root { key: other }) => *key = key.take().or(other),
         (known @ Target::AccessKey { .. }, user @ Target::User(_)) => *known = user,
+        (Target::Instance(known), Target::Instance(other)) => known.profile = known.profile.take().or(other.profile),
         _ => {}
     }
 }
@@ -64,6 +66,7 @@ pub(super) fn same_principal(known: &Target, other: &Target) -> bool {
                 && agree(known.session.as_ref(), other.session.as_ref())
         }
         (Target::Root { .. }, Target::Root { .. }) => true,
+        (Target::Instance(known), Target::Instance(other)) => known.id == other.id,
         (Target::AccessKey { key }, Target::User(user)) | (Target::User(user), Target::AccessKey { key }) => {
             user.key.as_ref() == Some(key)
         }

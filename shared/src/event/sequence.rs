@@ -1,20 +1,61 @@
-//! GuardDuty's attack sequences: actors instead of `accessKeyDetails` (CONTAINMENT D1).
+//! GuardDuty's attack sequences: actors instead of `accessKeyDetails` (CONTAINMENT D1), and the instances of a sequence
+//! that is about instances.
 //!
 //! One principal is a target. Several are targets, each contained on its own, if they form one chain: all but the
 //! first hold a session that another of them issued. Otherwise they need not belong together, and whom to contain is
-//! for a person to say.
+//! for a person to say. Instances of `AttackSequence:EC2/…` are accused beside them; in other sequences they are only
+//! where something happened.
 
+use super::instance::Whereabouts;
 use super::json::Json;
-use super::principal::{Claim, add_principal, same_principal};
+use super::principal::{Claim, add_target, same_principal};
 use crate::finding::{Elsewhere, ElsewhereSort, Target};
 use crate::id::{AccountId, Arn};
 
 /// No chain is longer: with more actors than these a person looks first.
 const LONGEST_CHAIN: usize = 8;
+/// A group is not larger: so many instances at once are an outage, and a person looks first.
+const LARGEST_GROUP: usize = 8;
 
-/// The accused of an attack sequence in `account`.
-pub(super) fn attack_sequence(finding: Json<'_>, account: &AccountId) -> Vec<Target> {
-    let elsewhere = |sort, label| vec![Target::Elsewhere(Elsewhere { sort, label, key: None })];
+/// The accused of an attack sequence.
+pub(super) fn attack_sequence(finding: Json<'_>, whereabouts: &Whereabouts<'_>) -> Vec<Target> {
+    let is_about_instances = finding.text("type").is_some_and(|kind| kind.starts_with("AttackSequence:EC2/"));
+    let mut targets = actors(finding, whereabouts.account);
+    targets.extend(Some(instances(finding, whereabouts)).filter(|_| is_about_instances).into_iter().flatten());
+    if !targets.is_empty() {
+        return targets;
+    }
+    let label = if is_about_instances {
+        "attack sequence without an actor or an instance of its account and Region"
+    } else {
+        "attack sequence without an actor"
+    };
+    vec![elsewhere(ElsewhereSort::Unnamed, label.to_owned())]
+}
+
+fn elsewhere(sort: ElsewhereSort, label: String) -> Target {
+    Target::Elsewhere(Elsewhere { sort, label, key: None })
+}
+
+/// The instances of the finding's account and Region, each once.
+fn instances(finding: Json<'_>, whereabouts: &Whereabouts<'_>) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for resource in finding.each("service.detection.sequence.resources") {
+        let is_instance = resource.text("resourceType").is_some_and(|kind| kind == "EC2_INSTANCE");
+        if is_instance && whereabouts.has(resource, "accountId", "region", "cloudPartition") {
+            let profile = resource.text("data.ec2Instance.iamInstanceProfile.arn");
+            if let Some(target) = whereabouts.instance(resource.text("uid"), profile) {
+                add_target(&mut targets, target);
+            }
+        }
+    }
+    if targets.len() > LARGEST_GROUP {
+        return vec![elsewhere(ElsewhereSort::SeveralActors, format!("{} instances", targets.len()))];
+    }
+    targets
+}
+
+fn actors(finding: Json<'_>, account: &AccountId) -> Vec<Target> {
     let mut targets: Vec<Target> = Vec::new();
     let mut sessions: Vec<(Target, Arn)> = Vec::new();
     for actor in finding.each("service.detection.sequence.actors").filter(|actor| actor.at("user").is_some()) {
@@ -22,13 +63,12 @@ pub(super) fn attack_sequence(finding: Json<'_>, account: &AccountId) -> Vec<Tar
         let issuer = actor.text("session.issuer").and_then(|arn| Arn::parse(&arn).ok());
         sessions.extend(issuer.map(|issuer| (target.clone(), issuer)));
         // One principal may act with several credentials.
-        add_principal(&mut targets, target);
+        add_target(&mut targets, target);
     }
     match targets.len() {
-        0 => elsewhere(ElsewhereSort::Unnamed, "attack sequence without an actor".to_owned()),
-        1 => targets,
+        0 | 1 => targets,
         count if count > LONGEST_CHAIN || !is_one_chain(&targets, &sessions, account) => {
-            elsewhere(ElsewhereSort::SeveralActors, format!("{count} actors"))
+            vec![elsewhere(ElsewhereSort::SeveralActors, format!("{count} actors"))]
         }
         // A federated session is contained with the user that issued it, who is of the chain.
         _ => targets.into_iter().filter(|target| !is_federated(target)).collect(),

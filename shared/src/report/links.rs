@@ -12,6 +12,10 @@ pub fn links(finding: &Finding, target: &Target) -> Vec<(&'static str, String)> 
     match target {
         Target::User(user) => links.push(("IAM", format!("https://{host}/iam/home#/users/details/{}", user.name))),
         Target::RoleSession(session) => links.push(("IAM", format!("https://{host}/iam/home#/roles/details/{}", session.role))),
+        Target::Instance(instance) => links.push((
+            "EC2",
+            format!("https://{region}.{host}/ec2/home?region={region}#InstanceDetails:instanceId={}", instance.id),
+        )),
         _ => {}
     }
     if let Some(place) = finding.at_guardduty() {
@@ -42,6 +46,7 @@ fn detective_entity(target: &Target) -> Option<String> {
             let id = session.role_id.as_ref()?;
             Some(session.session.as_ref().map_or_else(|| format!("AwsRole/{id}"), |name| format!("AwsRoleSession/{id}:{name}")))
         }
+        Target::Instance(instance) => Some(format!("Ec2Instance/{}", instance.id)),
         _ => None,
     }
 }

@@ -3,5 +3,6 @@
 pub mod answer;
 pub mod links;
 pub mod notification;
+pub mod sealed;
 #[cfg(feature = "json")]
 pub mod security_hub;

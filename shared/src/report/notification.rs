@@ -184,7 +184,11 @@ fn done(told: Told<'_>) -> Vec<String> {
     }
     if let Some(milliseconds) = result.cut_off_ms {
         let calls = result.cut_off_calls.map(|calls| format!(", in {calls} dependent calls")).unwrap_or_default();
-        lines.push(format!("IAM accepted the deny {milliseconds} ms after this function was called{calls}, and takes seconds to carry it everywhere."));
+        lines.push(if told.plan.cut.is_empty() {
+            format!("EC2 accepted the isolation {milliseconds} ms after this function was called{calls}.")
+        } else {
+            format!("IAM accepted the deny {milliseconds} ms after this function was called{calls}, and takes seconds to carry it everywhere.")
+        });
     }
     if lines.is_empty() {
         lines.push("nothing was changed".to_owned());
@@ -229,7 +233,13 @@ fn next(told: Told<'_>) -> Vec<String> {
     if told.decision.verdict == Verdict::CannotContain(CannotContain::Root) {
         lines.extend(scp_lines(&told.decision.plan, &told.result.target));
     }
-    if matches!(told.result.outcome, Outcome::Contested(_)) {
+    if matches!(told.result.outcome, Outcome::Contested(_)) && told.target.is_instance() {
+        lines.push(
+            "Find in CloudTrail who changes its interfaces or the isolation group (ModifyNetworkInterfaceAttribute, \
+             AuthorizeSecurityGroupIngress) and contain that principal; until then an SCP that denies these actions holds."
+                .to_owned(),
+        );
+    } else if matches!(told.result.outcome, Outcome::Contested(_)) {
         lines.push(
             "Attach an SCP that denies this principal from the management account: nothing inside the account holds against \
              another administrator in the attacker's hands. Then find that administrator in CloudTrail."
@@ -241,7 +251,11 @@ fn next(told: Told<'_>) -> Vec<String> {
         lines.push("Do the failed steps by hand; their `aws` lines are in the case.".to_owned());
     }
     if matches!(told.decision.verdict, Verdict::Contain) {
-        lines.push("Find out how the credentials leaked before anything is released.".to_owned());
+        lines.push(if told.target.is_instance() {
+            "Find out how the instance was entered before anything is released.".to_owned()
+        } else {
+            "Find out how the credentials leaked before anything is released.".to_owned()
+        });
     }
     lines
 }

@@ -2,8 +2,9 @@
 
 use futures_util::future::join_all;
 
-use super::Delivery;
 use super::conclude::{Work, taken_over};
+use super::walk::Decided;
+use super::{Delivery, Kind};
 use crate::aws::Fault;
 use crate::case::store::{Remembered, Written};
 use crate::containment::identity;
@@ -14,7 +15,7 @@ use crate::step::{Step, is_full};
 
 /// What became of a step.
 #[derive(Debug, Clone)]
-pub(super) struct Attempt {
+pub(crate) struct Attempt {
     pub(super) step: Step,
     /// The step as it was carried out, where the plan could not know.
     pub(super) as_done: Option<Step>,
@@ -25,27 +26,25 @@ pub(super) struct Attempt {
     full: bool,
 }
 
-impl Delivery<'_> {
+impl<K: Kind> Delivery<'_, K> {
     /// The denies of our own: side by side, and beside the write that remembers the plan.
-    pub(super) async fn cut(&self, iam: &aws_sdk_iam::Client, cuts: &[Cut]) -> Vec<Attempt> {
-        join_all(cuts.iter().map(|cut| self.attempt(iam, cut.step()))).await
+    pub(super) async fn cut(&self, decided: &Decided<K>, cuts: &[Cut]) -> Vec<Attempt> {
+        join_all(cuts.iter().map(|cut| self.attempt(decided, cut.step()))).await
     }
 
     /// Everything else of a remembered plan, or the part of it that `only` names: stage after stage, the steps of a
     /// stage side by side.
-    pub(super) async fn carry_out(
-        &self,
-        iam: &aws_sdk_iam::Client,
-        remembered: &Remembered,
-        only: Option<&Plan>,
-    ) -> Vec<Attempt> {
+    pub(super) async fn carry_out(&self, decided: &Decided<K>, remembered: &Remembered, only: Option<&Plan>) -> Vec<Attempt> {
         // A device may have been enabled again by its owner since: only what evidence asks for now is taken away.
         let by_itself = |step: &Step| !matches!(step, Step::DeactivateMfaDevice(_));
         let is_wanted =
             |step: &&Step| only.map_or_else(|| by_itself(step), |only| only.steps().any(|wanted| wanted.is_same_change(step)));
-        let mut attempts = Vec::new();
+        let mut attempts: Vec<Attempt> = Vec::new();
         for stage in &remembered.plan().then {
-            attempts.extend(join_all(stage.steps.iter().filter(is_wanted).map(|step| self.attempt(iam, step))).await);
+            // What a stage before found out, the steps of this one are given.
+            let done: Vec<Step> = attempts.iter().filter_map(|attempt| attempt.as_done.clone()).collect();
+            let steps = stage.steps.iter().filter(is_wanted);
+            attempts.extend(join_all(steps.map(|step| self.attempt_given(decided, step, &done))).await);
         }
         attempts
     }
@@ -55,7 +54,7 @@ impl Delivery<'_> {
     /// (CONTAINMENT A19).
     pub(super) async fn climb_down(
         &self,
-        work: &mut Work,
+        work: &mut Work<K>,
         remembered: Remembered,
         attempts: &mut Vec<Attempt>,
     ) -> Result<Remembered, Retry> {
@@ -69,7 +68,7 @@ impl Delivery<'_> {
         let mut carried_out: Vec<Step> = work.case.plan.rungs().cloned().collect();
         carried_out.reverse();
         while let Some(rung) = carried_out.pop().or_else(|| work.case.plan.rung_after(&failed).cloned()) {
-            let attempt = self.attempt(&work.decided.access.iam, &rung).await;
+            let attempt = self.attempt(&work.decided, &rung).await;
             let holds = attempt.report.status.holds();
             attempts.push(attempt);
             if holds {
@@ -89,16 +88,29 @@ impl Delivery<'_> {
         Ok(remembered)
     }
 
-    async fn attempt(&self, iam: &aws_sdk_iam::Client, step: &Step) -> Attempt {
+    /// A step with what earlier ones found out, which it is remembered with as done.
+    async fn attempt_given(&self, decided: &Decided<K>, step: &Step, done: &[Step]) -> Attempt {
+        let given = step.given(done);
+        let mut attempt = self.attempt(decided, &given).await;
+        if given != *step {
+            attempt.as_done.get_or_insert(given);
+            attempt.step = step.clone();
+        }
+        attempt
+    }
+
+    async fn attempt(&self, decided: &Decided<K>, step: &Step) -> Attempt {
         let started_ms = self.elapsed_ms();
-        // Boxed: the futures of nine SDK operations, of which one is polled.
-        let applied = Box::pin(step.apply_to_identity(iam)).await;
+        // Boxed: the futures of many SDK operations, of which one is polled.
+        let applied = Box::pin(K::apply(self.function, decided, step)).await;
         let took_ms = self.elapsed_ms() - started_ms;
         let retryable = applied.as_ref().is_err_and(Fault::is_retryable);
         let full = applied.as_ref().is_err_and(|fault| is_full(&fault.code));
         let (status, request_id, as_done) = match applied {
             Ok(applied) if applied.changed => (Status::Done, applied.request_id, applied.as_done),
             Ok(applied) => (Status::Already, applied.request_id, applied.as_done),
+            // Offered, not promised: what this hardware or account does not know is left out, and said so.
+            Err(fault) if step.is_best_effort() && !retryable => (Status::Skipped(fault.to_string()), None, None),
             Err(fault) => (Status::Failed(fault.to_string()), None, None),
         };
         let report = StepReport {
@@ -125,13 +137,17 @@ pub(super) fn last_of_each(attempts: &[Attempt]) -> Vec<&Attempt> {
     last
 }
 
-/// The steps that failed when they were last tried: that they do not hold is no tampering.
+/// The steps that were not carried out when they were last tried: that they do not hold is no tampering, and there is
+/// nothing of them to undo.
+pub(super) fn undone_steps(attempts: &[Attempt]) -> Vec<Step> {
+    let tried = last_of_each(attempts).into_iter();
+    tried.filter(|attempt| !attempt.report.status.holds()).map(|attempt| attempt.step.clone()).collect()
+}
+
+/// Those of them that should have been.
 pub(super) fn failed_steps(attempts: &[Attempt]) -> Vec<Step> {
-    last_of_each(attempts)
-        .into_iter()
-        .filter(|attempt| !attempt.report.status.holds())
-        .map(|attempt| attempt.step.clone())
-        .collect()
+    let failed = |attempt: &&Attempt| matches!(attempt.report.status, Status::Failed(_));
+    last_of_each(attempts).into_iter().filter(failed).map(|attempt| attempt.step.clone()).collect()
 }
 
 impl Retry {

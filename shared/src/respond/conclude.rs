@@ -2,18 +2,18 @@
 
 use serde_json::json;
 
-use super::Delivery;
-use super::act::{Attempt, failed_steps, last_of_each};
+use super::act::{Attempt, failed_steps, last_of_each, undone_steps};
 use super::verify::Verified;
 use super::walk::{Decided, with};
+use super::{Delivery, Kind};
 use crate::aws::{Fault, FaultClass};
 use crate::case::store::{Etag, Remembered, Written};
 use crate::case::{EntryKind, Journal, OpenCase, State};
-use crate::containment::{Verdict, identity};
+use crate::containment::Verdict;
 use crate::error::Retry;
 use crate::finding::{Finding, Source};
 use crate::outcome::{Outcome, Status};
-use crate::plan::{Cut, Plan};
+use crate::plan::Cut;
 use crate::report::answer::{TargetResult, release_hint};
 use crate::report::notification::{Told, note, notification};
 use crate::report::security_hub;
@@ -23,8 +23,8 @@ use crate::step::Step;
 pub(super) const DELIVERIES: u32 = 3;
 
 /// A case in this delivery's hands.
-pub(super) struct Work {
-    pub(super) decided: Decided,
+pub(crate) struct Work<K: Kind> {
+    pub(super) decided: Decided<K>,
     pub(super) case: OpenCase,
     pub(super) journal: Journal,
     /// Whether an earlier delivery may have told people already, and crashed before it could say so.
@@ -32,8 +32,8 @@ pub(super) struct Work {
     pub(super) verified: Verified,
 }
 
-impl Work {
-    pub(super) fn new(decided: Decided, case: OpenCase, journal: Journal) -> Self {
+impl<K: Kind> Work<K> {
+    pub(super) fn new(decided: Decided<K>, case: OpenCase, journal: Journal) -> Self {
         Self { decided, case, journal, may_be_repeated: false, verified: Verified::default() }
     }
 
@@ -42,7 +42,7 @@ impl Work {
     }
 }
 
-impl Work {
+impl<K: Kind> Work<K> {
     /// Leaves the case to the next delivery, as long as there is one, if a step failed in a way a retry can mend.
     fn leave_for_a_retry(&self, attempts: &[Attempt]) -> Result<(), Retry> {
         let to_mend = last_of_each(attempts).into_iter().find(|attempt| attempt.retryable);
@@ -53,12 +53,12 @@ impl Work {
     }
 }
 
-impl Delivery<'_> {
+impl<K: Kind> Delivery<'_, K> {
     /// Acts on a remembered plan and sees the case through. `first` says that memory entry and event are not stored
     /// yet; they are written beside the steps.
     pub(super) async fn work(
         &self,
-        mut work: Work,
+        mut work: Work<K>,
         mut remembered: Remembered,
         cuts: Vec<Attempt>,
         first: bool,
@@ -71,24 +71,23 @@ impl Delivery<'_> {
             remembered = self.climb_down(&mut work, remembered, &mut attempts).await?;
         }
         let memory = async { if first { store.append(&work.case.memory).await } else { Ok(()) } };
-        let steps =
-            async { if contains { self.carry_out(&work.decided.access.iam, &remembered, None).await } else { Vec::new() } };
+        let steps = async { if contains { self.carry_out(&work.decided, &remembered, None).await } else { Vec::new() } };
         let event = async { if first { store.keep_event(&work.case.case, self.event).await } else { Ok(()) } };
-        let evidence = async { if contains { self.mfa_evidence(&work).await } else { None } };
-        let (steps, memory, event, evidence) = tokio::join!(steps, memory, event, evidence);
+        let beside = async { if contains { K::beside(self, &work).await } else { None } };
+        let (steps, memory, event, beside) = tokio::join!(steps, memory, event, beside);
         attempts.extend(steps);
         memory.map_err(|fault| work.failed("writing the ledger", &fault, &attempts))?;
         event.map_err(|fault| work.failed("keeping the event", &fault, &attempts))?;
         let mut etag = remembered.etag().clone();
         if contains {
             self.record(&mut work, &attempts).await?;
-            if let Some(evidence) = evidence.filter(|_| is_denied(&work.case.plan, &attempts)) {
-                etag = Box::pin(self.remove_mfa_devices(&mut work, &mut attempts, etag, evidence)).await?;
+            if let Some(beside) = beside {
+                etag = Box::pin(self.finish_up(&mut work, &mut attempts, etag, beside)).await?;
             }
             work.leave_for_a_retry(&attempts)?;
             etag = Box::pin(self.verify(&mut work, &mut attempts, etag)).await?;
             work.leave_for_a_retry(&attempts)?;
-            work.case.failed = failed_steps(&attempts);
+            work.case.failed = undone_steps(&attempts);
         }
         let result = self.result(&work, &attempts);
         Box::pin(self.report(work, result, &etag, &attempts)).await
@@ -96,7 +95,7 @@ impl Delivery<'_> {
 
     /// Records what became of the steps, and puts them into the plan as they were carried out: what is undone later
     /// is what was done.
-    pub(super) async fn record(&self, work: &mut Work, attempts: &[Attempt]) -> Result<(), Retry> {
+    pub(super) async fn record(&self, work: &mut Work<K>, attempts: &[Attempt]) -> Result<(), Retry> {
         for (planned, done) in attempts.iter().filter_map(|attempt| Some((&attempt.step, attempt.as_done.as_ref()?))) {
             work.case.plan.put_as_done(planned, done);
         }
@@ -104,23 +103,23 @@ impl Delivery<'_> {
             .iter()
             .map(|attempt| json!({ "step": attempt.step, "command": attempt.step.command(), "result": attempt.report }))
             .collect();
-        let undo = work.case.plan.clone().without(&failed_steps(attempts)).undo();
+        let undo = work.case.plan.clone().without(&undone_steps(attempts)).undo();
         let written = self.append(&mut work.journal, EntryKind::Acted, &json!({ "steps": steps, "undo": undo })).await;
         written.map_err(|fault| work.failed("writing the ledger", &fault, attempts))
     }
 
-    fn result(&self, work: &Work, attempts: &[Attempt]) -> TargetResult {
+    fn result(&self, work: &Work<K>, attempts: &[Attempt]) -> TargetResult {
         let decision = work.decided.decision();
         let mut result = TargetResult::without_steps(work.case.case.clone(), decision, outcome(work, attempts));
         result.steps = last_of_each(attempts).into_iter().map(|attempt| attempt.report.clone()).collect();
         // The attacker is denied when every deny of the plan, or a rung in its place, has been accepted for the first time.
         let accepted =
             |step: &Step| attempts.iter().find(|attempt| attempt.report.status.holds() && attempt.step.is_same_change(step));
-        let first = |cut: &Cut| accepted(cut.step()).or_else(|| work.case.plan.rungs().find_map(accepted));
-        let cuts: Option<Vec<_>> = work.case.plan.cut.iter().map(first).collect();
+        let first = |cut: &Step| accepted(cut).or_else(|| work.case.plan.rungs().find_map(accepted));
+        let cuts: Option<Vec<_>> = work.case.plan.cutting().map(first).collect();
         if let Some(last) = cuts.and_then(|cuts| cuts.into_iter().max_by_key(|cut| cut.report.started_ms + cut.report.took_ms)) {
             result.cut_off_ms = Some(last.report.started_ms + last.report.took_ms);
-            let operation = last.step.permissions()[0].trim_start_matches("iam:");
+            let operation = last.step.permissions()[0].split_once(':').map_or("", |(_, operation)| operation);
             result.cut_off_calls = self.function.clients.calls.depth_of(operation);
         }
         if (work.verified.undone > 0 || work.case.reasserted > 0) && work.verified.contested.is_none() {
@@ -134,7 +133,7 @@ impl Delivery<'_> {
     /// Tells people, once for each change of outcome, and settles the case.
     async fn report(
         &self,
-        mut work: Work,
+        mut work: Work<K>,
         result: TargetResult,
         etag: &Etag,
         attempts: &[Attempt],
@@ -192,7 +191,7 @@ impl Delivery<'_> {
     /// A containment that does not hold and is not asserted again: said as what it is, and left to a person.
     pub(super) async fn settle_as(
         &self,
-        decided: Decided,
+        decided: Decided<K>,
         case: OpenCase,
         etag: Etag,
         outcome: Outcome,
@@ -218,7 +217,7 @@ impl Delivery<'_> {
 
     /// A case that stands as it is: nothing is done, nobody is told again. A finding that is new to it joins it, and
     /// a Security Hub copy gets the note it missed.
-    pub(super) async fn repeat(&self, decided: Decided, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
+    pub(super) async fn repeat(&self, decided: Decided<K>, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
         let outcome =
             case.outcome.clone().unwrap_or_else(|| Outcome::Skipped("the case is settled without an outcome".to_owned()));
         let mut result = TargetResult::without_steps(case.case.clone(), decided.decision(), outcome);
@@ -235,7 +234,7 @@ impl Delivery<'_> {
 
     /// Makes a finding part of a case that needs nothing done: the ledger first, so that a crash loses nothing, then the
     /// list that says it is known.
-    async fn join(&self, decided: &Decided, mut case: OpenCase, etag: &Etag, noted: &Status) -> Result<(), Retry> {
+    async fn join(&self, decided: &Decided<K>, mut case: OpenCase, etag: &Etag, noted: &Status) -> Result<(), Retry> {
         let failed = |fault: &Fault| Retry::before_any_change("joining the case", decided.key.clone(), fault);
         let mut journal = self.journal(&case.case, &case.memory).await.map_err(|fault| failed(&fault))?;
         self.function.store.keep_event(&case.case, self.event).await.map_err(|fault| failed(&fault))?;
@@ -258,7 +257,7 @@ impl Delivery<'_> {
     }
 }
 
-fn outcome(work: &Work, attempts: &[Attempt]) -> Outcome {
+fn outcome<K: Kind>(work: &Work<K>, attempts: &[Attempt]) -> Outcome {
     let decision = work.decided.decision();
     match &decision.verdict {
         Verdict::Contain => {}
@@ -278,8 +277,8 @@ fn outcome(work: &Work, attempts: &[Attempt]) -> Outcome {
     let plan = &work.case.plan;
     let tried = last_of_each(attempts);
     let statuses: Vec<_> = tried.iter().map(|attempt| (attempt.step.clone(), attempt.report.status.clone())).collect();
-    if let Some(reason) = identity::not_denied(plan, &statuses) {
-        return Outcome::CannotContain(reason.as_str().to_owned());
+    if let Some(reason) = K::not_contained(plan, &statuses) {
+        return Outcome::CannotContain(reason.to_owned());
     }
     // A deny that did not fit has not failed where a rung below it holds, and neither have the rungs above that one.
     let holds = |step: &Step| tried.iter().any(|attempt| attempt.report.status.holds() && attempt.step.is_same_change(step));
@@ -289,7 +288,7 @@ fn outcome(work: &Work, attempts: &[Attempt]) -> Outcome {
         denies.into_iter().any(|deny| deny.is_same_change(step))
     };
     let failed: Vec<_> = failed_steps(attempts).into_iter().filter(|step| !(replaced && is_deny(step))).collect();
-    let uncut: Vec<_> = plan.cut.iter().filter(|cut| failed.iter().any(|step| step.is_same_change(cut.step()))).collect();
+    let uncut: Vec<_> = plan.cutting().filter(|cut| failed.iter().any(|step| step.is_same_change(cut))).collect();
     let steps = tried.len();
     match (uncut.is_empty(), failed.len(), decision.unread.len()) {
         (true, 0, 0) => Outcome::Contained,
@@ -297,17 +296,15 @@ fn outcome(work: &Work, attempts: &[Attempt]) -> Outcome {
         (true, failed, unread) => {
             Outcome::Partial(format!("{failed} of {steps} steps failed, {unread} things could not be read"))
         }
-        (false, failed, _) => Outcome::Partial(format!(
-            "THE DENY ITSELF FAILED, so what it should have cut off still works ({failed} of {steps} steps failed)"
-        )),
+        (false, failed, _) => {
+            let what = if plan.cut.is_empty() {
+                format!("THE ISOLATION OF {} INTERFACES FAILED", uncut.len())
+            } else {
+                "THE DENY ITSELF FAILED".to_owned()
+            };
+            Outcome::Partial(format!("{what}, so what it should have cut off still works ({failed} of {steps} steps failed)"))
+        }
     }
-}
-
-/// Whether every deny of the plan, or a rung in its place, was accepted.
-fn is_denied(plan: &Plan, attempts: &[Attempt]) -> bool {
-    let tried = last_of_each(attempts);
-    let holds = |step: &Step| tried.iter().any(|attempt| attempt.report.status.holds() && attempt.step.is_same_change(step));
-    plan.rungs().any(holds) || plan.cut.iter().all(|cut| holds(cut.step()))
 }
 
 /// The fault of a conditional write that another delivery won.

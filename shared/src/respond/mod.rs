@@ -1,16 +1,20 @@
 //! The driver of every `contain-*` function: the walk a finding takes, from bytes to the answer.
 
 mod act;
-mod cloudtrail;
+mod afterwards;
 mod conclude;
-mod mfa;
-mod observe;
-mod principal;
+#[cfg(feature = "identity")]
+mod identity;
+#[cfg(feature = "instance")]
+mod instance;
+mod kind;
+mod read;
 mod revisit;
 mod source;
 mod verify;
 mod walk;
 
+use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -25,24 +29,31 @@ use crate::case::{Actor, CaseId, Entry, EntryKind, Journal};
 use crate::config::{Config, ConfigError};
 use crate::containment::Responder;
 use crate::error::Retry;
-use crate::event::{self, Ignored, IgnoredReason, Parsed};
+use crate::event::{self, Ignored, Parsed};
 use crate::finding::{Finding, Target};
 use crate::report::answer::{Answer, FindingSummary, TargetResult};
 use crate::timestamp::Timestamp;
 
-/// A function, with the clients and settings that live as long as its process.
+#[cfg(feature = "identity")]
+pub use identity::Identities;
+#[cfg(feature = "instance")]
+pub use instance::Instances;
+use kind::Kind;
+
+/// A function for one kind of target, with the clients and settings that live as long as its process.
 #[derive(Debug)]
-pub struct Function {
+pub struct Function<K> {
     clients: Clients,
     store: CaseStore,
     config: Config,
     responder: Responder,
+    kind: PhantomData<K>,
 }
 
 /// One delivery of one event.
 #[derive(Debug)]
-struct Delivery<'a> {
-    function: &'a Function,
+pub(crate) struct Delivery<'a, K> {
+    function: &'a Function<K>,
     actor: Actor,
     /// When Lambda ends this invocation: until then nobody else works on the case.
     deadline: Timestamp,
@@ -59,7 +70,8 @@ enum Handled {
 /// How long INIT may wait for what is only there to save time later.
 const LONGEST_WARM_UP: Duration = Duration::from_secs(3);
 
-impl Function {
+#[expect(private_bounds, reason = "only the kinds of this crate are kinds")]
+impl<K: Kind> Function<K> {
     /// Reads the settings and makes the clients.
     ///
     /// # Errors
@@ -74,10 +86,10 @@ impl Function {
         if config.warm_up {
             // What INIT reads is only there to open the connection: each invocation reads the guardrails anew.
             // INIT has ten seconds; a network that hangs must not use them up.
-            let warm = async { tokio::join!(store.guardrails(), warm_up(&aws)) };
+            let warm = async { tokio::join!(store.guardrails(), warm_up(&aws, K::endpoints)) };
             drop(tokio::time::timeout(LONGEST_WARM_UP, warm).await);
         }
-        Ok(Self { clients, store, config, responder })
+        Ok(Self { clients, store, config, responder, kind: PhantomData })
     }
 
     /// Handles one invocation: the whole walk, and its one log line.
@@ -100,8 +112,8 @@ impl Function {
     }
 }
 
-impl<'a> Delivery<'a> {
-    fn new(function: &'a Function, event: &'a [u8], context: &Context) -> Self {
+impl<'a, K: Kind> Delivery<'a, K> {
+    fn new(function: &'a Function<K>, event: &'a [u8], context: &Context) -> Self {
         let started = Instant::now();
         let deadline = i64::try_from(context.deadline.div_ceil(1000)).ok().and_then(Timestamp::from_unix);
         // A runtime that gives no deadline is a local one; a minute is the template's timeout.
@@ -129,12 +141,12 @@ impl<'a> Delivery<'a> {
                 }
             };
             answer.finding.get_or_insert_with(|| FindingSummary::from(&*finding));
-            let identities: Vec<&Target> = finding.targets.iter().filter(|target| target.is_identity()).collect();
-            if identities.is_empty() {
-                answer.ignored.push(Ignored { reason: IgnoredReason::NotAnIdentity, detail: finding.finding_type.clone() });
+            let mine: Vec<&Target> = finding.targets.iter().filter(|target| K::is_mine(target)).collect();
+            if mine.is_empty() {
+                answer.ignored.push(Ignored { reason: K::NOT_MINE, detail: finding.finding_type.clone() });
             }
             // Side by side: no target waits for another to be read back. Boxed: the walk's state is large.
-            let handled = join_all(identities.into_iter().map(|target| Box::pin(self.contain(&finding, target)))).await;
+            let handled = join_all(mine.into_iter().map(|target| Box::pin(self.contain(&finding, target)))).await;
             for handled in handled {
                 match handled {
                     Ok(Handled::Result(result)) => answer.results.push(*result),

@@ -1,13 +1,10 @@
 //! A contained target, accused again.
 
-use super::Delivery;
-use super::principal::look;
-use super::verify::another_principal;
 use super::walk::{Decided, names, wanted};
+use super::{Delivery, Kind};
 use crate::aws::{Fault, FaultClass};
 use crate::case::store::Etag;
 use crate::case::{Memory, OpenCase};
-use crate::containment::identity::Principal;
 use crate::containment::{CannotContain, Verdict};
 use crate::error::Retry;
 use crate::outcome::Outcome;
@@ -16,45 +13,50 @@ use crate::report::answer::TargetResult;
 /// How often a containment that was undone is asserted again before it counts as contested for good.
 const MOST_REASSERTIONS: u32 = 3;
 
-impl Delivery<'_> {
+impl<K: Kind> Delivery<'_, K> {
     /// A contained target, accused again: the same finding, its copy, an update of it, or another one. It is
     /// contained already, unless somebody undid it, or the finding asks for more than was done.
     pub(super) async fn revisit(
         &self,
-        mut decided: Decided,
+        mut decided: Decided<K>,
         case: OpenCase,
         etag: Etag,
         before: &Memory,
     ) -> Result<TargetResult, Retry> {
         if matches!(
             decided.decision().verdict,
-            Verdict::CannotContain(CannotContain::NoSuchPrincipal | CannotContain::UniqueIdMismatch)
+            Verdict::CannotContain(
+                CannotContain::NoSuchPrincipal
+                    | CannotContain::UniqueIdMismatch
+                    | CannotContain::NoSuchInstance
+                    | CannotContain::Terminated
+            )
         ) {
             // Deleted or re-created since: there is nothing left that this case could hold down.
             return Box::pin(self.repeat(decided, case, etag)).await;
         }
         let is_new = !case.findings.contains(&decided.finding().id);
-        let mut missing = self.missing(&wanted(&decided, &case), &decided.principal);
-        if let Principal::Unreachable { reason } = &decided.principal {
+        let mut missing = self.missing(&decided, &wanted(&decided, &case), &decided.state);
+        if let Some(reason) = K::unreachable(&decided.state) {
             let reason = format!("nobody can look whether it holds: its account cannot be entered any more ({reason})");
             return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
         }
         let contained = case.outcome == Some(Outcome::Contained);
-        if !missing.is_empty() || (contained && !decided.principal.unread().is_empty()) {
+        if !missing.is_empty() || (contained && !K::unread(&decided.state).is_empty()) {
             // Read before the case was, it may be from before the cut: look again before anything is called undone.
-            let seen = look(&decided.access.iam, &decided.target).await?;
+            let seen = K::look(&decided, &case.plan).await?;
             let blind = |message: String| {
                 let fault = Fault { code: "Unreadable".to_owned(), message, class: FaultClass::Retryable };
                 Retry::before_any_change("looking whether the containment holds", case.case.to_string(), &fault)
             };
-            if let Some(changed) = another_principal(&decided.principal, &seen.principal) {
+            if let Some(changed) = K::became_another(&decided.state, &seen.state) {
                 return Err(blind(changed));
             }
-            decided.principal = seen.principal;
-            missing = self.missing(&wanted(&decided, &case), &decided.principal);
-            if contained && missing.is_empty() && !decided.principal.unread().is_empty() {
+            decided.state = seen.state;
+            missing = self.missing(&decided, &wanted(&decided, &case), &decided.state);
+            if contained && missing.is_empty() && !K::unread(&decided.state).is_empty() {
                 // Half-blind, nothing can be said to hold.
-                let unread = decided.principal.unread().join(", ");
+                let unread = K::unread(&decided.state).join(", ");
                 if seen.passing {
                     return Err(blind(unread));
                 }
@@ -62,7 +64,7 @@ impl Delivery<'_> {
                 return Box::pin(self.settle_as(decided, case, etag, Outcome::Partial(reason))).await;
             }
         }
-        let unread = decided.principal.unread();
+        let unread = K::unread(&decided.state);
         if missing.is_empty() {
             // What failed or could not be read back at first, and holds after all, is contained: that is news.
             let was_doubtful = matches!(case.outcome, Some(Outcome::Partial(_))) && unread.is_empty();
@@ -72,7 +74,7 @@ impl Delivery<'_> {
             }
             return Box::pin(self.repeat(decided, case, etag)).await;
         }
-        let undone = self.missing(&case.plan, &decided.principal).without(&case.failed);
+        let undone = self.missing(&decided, &case.plan, &decided.state).without(&case.failed);
         if !decided.contains() {
             if undone.is_empty() {
                 return Box::pin(self.repeat(decided, case, etag)).await;

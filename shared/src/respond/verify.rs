@@ -3,15 +3,14 @@
 
 use serde_json::json;
 
-use super::Delivery;
-use super::act::{Attempt, failed_steps};
+use super::act::{Attempt, failed_steps, undone_steps};
 use super::conclude::{DELIVERIES, Work, taken_over};
-use super::principal::{Seen, look};
+use super::kind::Seen;
 use super::walk::names;
+use super::{Delivery, Kind};
 use crate::aws::{Fault, FaultClass};
 use crate::case::EntryKind;
 use crate::case::store::{Etag, Written};
-use crate::containment::identity::Principal;
 use crate::error::Retry;
 
 /// How often a containment found undone right after the change is asserted within one delivery.
@@ -28,18 +27,18 @@ pub(super) struct Verified {
     pub(super) unverified: Option<String>,
 }
 
-impl Delivery<'_> {
-    pub(super) async fn verify(&self, work: &mut Work, attempts: &mut Vec<Attempt>, mut etag: Etag) -> Result<Etag, Retry> {
+impl<K: Kind> Delivery<'_, K> {
+    pub(super) async fn verify(&self, work: &mut Work<K>, attempts: &mut Vec<Attempt>, mut etag: Etag) -> Result<Etag, Retry> {
         for round in 1..=ASSERTIONS {
             tokio::time::sleep(self.function.config.verify_after).await;
-            let principal = match look(&work.decided.access.iam, &work.decided.target).await {
+            let state = match K::look(&work.decided, &work.case.plan).await {
                 // Half-blind for a moment, with tries left: the next one sees all of it.
-                Ok(Seen { principal, passing: true }) if work.case.attempts < DELIVERIES => {
-                    let message = principal.unread().join(", ");
+                Ok(Seen { state, passing: true }) if work.case.attempts < DELIVERIES => {
+                    let message = K::unread(&state).join(", ");
                     let fault = Fault { code: "NotReadBack".to_owned(), message, class: FaultClass::Retryable };
                     return Err(work.failed("reading back", &fault, attempts));
                 }
-                Ok(seen) => seen.principal,
+                Ok(seen) => seen.state,
                 Err(retry) if work.case.attempts < DELIVERIES => {
                     let fault = Fault { code: "NotReadBack".to_owned(), message: retry.cause, class: FaultClass::Retryable };
                     return Err(work.failed("reading back", &fault, attempts));
@@ -49,19 +48,19 @@ impl Delivery<'_> {
                     return Ok(etag);
                 }
             };
-            if let Some(changed) = another_principal(&work.decided.principal, &principal) {
+            if let Some(changed) = K::became_another(&work.decided.state, &state) {
                 work.verified.unverified = Some(changed);
                 return Ok(etag);
             }
             let failed = failed_steps(attempts);
-            let missing = self.missing(&work.case.plan, &principal).without(&failed);
-            let what = json!({ "round": round, "holds": missing.is_empty() && failed.is_empty() && principal.unread().is_empty(), "missing": missing, "failed": failed, "unread": principal.unread() });
+            let missing = self.missing(&work.decided, &work.case.plan, &state).without(&undone_steps(attempts));
+            let what = json!({ "round": round, "holds": missing.is_empty() && failed.is_empty() && K::unread(&state).is_empty(), "missing": missing, "failed": failed, "unread": K::unread(&state) });
             let written = self.append(&mut work.journal, EntryKind::Verified, &what).await;
             written.map_err(|fault| work.failed("writing the ledger", &fault, attempts))?;
             work.verified.unverified =
-                (!principal.unread().is_empty()).then(|| format!("it could not be read back: {}", principal.unread().join(", ")));
+                (!K::unread(&state).is_empty()).then(|| format!("it could not be read back: {}", K::unread(&state).join(", ")));
             if missing.is_empty() {
-                if principal.unread().is_empty() {
+                if K::unread(&state).is_empty() {
                     // What could not be read at first was read now, and holds.
                     work.decided.memory.decision.unread.clear();
                 }
@@ -80,7 +79,7 @@ impl Delivery<'_> {
             // What the attacker added since is remembered before it is changed, like everything else.
             work.case.plan = work.case.plan.clone().merged(&missing);
             let (cuts, taken) =
-                tokio::join!(self.cut(&work.decided.access.iam, &missing.cut), self.function.store.replace(&work.case, &etag));
+                tokio::join!(self.cut(&work.decided, &missing.cut), self.function.store.replace(&work.case, &etag));
             attempts.extend(cuts);
             let remembered = match taken {
                 Ok(Written::Written(remembered)) => remembered,
@@ -89,21 +88,9 @@ impl Delivery<'_> {
             };
             let remembered = self.climb_down(work, remembered, attempts).await?;
             etag = remembered.etag().clone();
-            attempts.extend(self.carry_out(&work.decided.access.iam, &remembered, Some(&missing)).await);
+            attempts.extend(self.carry_out(&work.decided, &remembered, Some(&missing)).await);
             self.record(work, attempts).await?;
         }
         Ok(etag)
-    }
-}
-
-/// Whether the name now belongs to nobody, or to somebody else: then nothing more is written under it (CONTAINMENT A9).
-pub(super) fn another_principal(before: &Principal, now: &Principal) -> Option<String> {
-    match (before.unique_id(), now.unique_id()) {
-        (Some(before), Some(now)) if before == now => None,
-        (Some(_), Some(now)) => {
-            Some(format!("the name now belongs to {now}: it was deleted and made again while being contained"))
-        }
-        (Some(_), None) => Some("it was deleted while being contained; look in CloudTrail for who did it".to_owned()),
-        (None, _) => None,
     }
 }

@@ -3,15 +3,15 @@
 use serde::Deserialize as _;
 
 use super::conclude::Work;
-use super::observe::{Wave, observe};
-use super::{Delivery, Handled, in_the_detectors_words};
+use super::kind::Wave;
+use super::{Delivery, Handled, Kind, in_the_detectors_words};
 use crate::aws::Access;
 use crate::case::store::{Etag, Written};
 use crate::case::{CaseId, Entry, EntryKind, Journal, Lease, Memory, OpenCase, State};
-use crate::containment::identity::{self, Principal};
-use crate::containment::{AtSource, Decision, Verdict};
+use crate::containment::{AtSource, Decision, Observed, Verdict};
 use crate::error::Retry;
 use crate::finding::{Finding, Target};
+use crate::guardrails::Guardrails;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::report::answer::TargetResult;
@@ -19,17 +19,25 @@ use crate::text::sha256;
 use crate::timestamp::Timestamp;
 
 /// A target that was observed and decided on.
-pub(super) struct Decided {
+pub(crate) struct Decided<K: Kind> {
     pub(super) target: Target,
-    pub(super) principal: Principal,
+    /// What AWS said of it.
+    pub(super) state: K::State,
     pub(super) memory: Memory,
     /// The key its case is filed under.
     pub(super) key: String,
     /// The clients for its account.
     pub(super) access: Access,
+    source: AtSource,
+    guardrails: Result<Guardrails, String>,
 }
 
-impl Decided {
+impl<K: Kind> Decided<K> {
+    /// What was decided on.
+    pub(super) fn grounds(&self) -> Observed<K::State> {
+        Observed { source: self.source.clone(), guardrails: self.guardrails.clone(), state: self.state.clone() }
+    }
+
     pub(super) fn decision(&self) -> &Decision {
         &self.memory.decision
     }
@@ -43,16 +51,16 @@ impl Decided {
     }
 }
 
-impl Delivery<'_> {
+impl<K: Kind> Delivery<'_, K> {
     /// The walk for one target of one finding.
     pub(super) async fn contain(&self, finding: &Finding, target: &Target) -> Result<Handled, Retry> {
         let Wave { target, key, observed, open_case, access, guardrails_passing } =
-            Box::pin(observe(self.function, finding, target)).await?;
+            Box::pin(K::observe(self.function, finding, target)).await?;
         let finding = match &observed.source {
             AtSource::Confirmed(confirmed) => in_the_detectors_words(finding, confirmed),
             _ => finding.clone(),
         };
-        let decision = identity::decide(&finding, &target, &observed, &self.function.responder, Timestamp::now());
+        let decision = K::decide(&finding, &target, &observed, &self.function.responder, Timestamp::now());
         if let Verdict::Ignore(ignored) = decision.verdict {
             return Ok(Handled::Ignored(ignored));
         }
@@ -64,21 +72,19 @@ impl Delivery<'_> {
                 finding,
                 event_sha256: sha256(self.event),
                 commands: decision.plan.commands(),
-                original: serde_json::to_value(&observed.principal).unwrap_or_default(),
+                original: serde_json::to_value(&observed.state).unwrap_or_default(),
                 decision,
             },
-            principal: observed.principal,
+            state: observed.state,
+            source: observed.source,
+            guardrails: observed.guardrails,
         };
+        let unasked = unasked(&decided.source, guardrails_passing);
         let result = match open_case {
             None => Box::pin(self.open(decided)).await?,
             Some((case, etag)) => Box::pin(self.take_up(decided, case, etag)).await?,
         };
         // People were told of a proposal; asking again may make more of it.
-        let unasked = match (observed.source, guardrails_passing) {
-            (AtSource::Unconfirmed { reason, retryable: true }, _) => Some(("asking the detector", reason)),
-            (_, Some(reason)) => Some(("reading the guardrails", reason)),
-            _ => None,
-        };
         match unasked.filter(|_| !result.repeat) {
             Some((what, cause)) => Err(Retry {
                 what,
@@ -93,7 +99,7 @@ impl Delivery<'_> {
 
     /// A target without an open case: the cut goes out beside the one write that claims the target and remembers
     /// plan and original state.
-    async fn open(&self, decided: Decided) -> Result<TargetResult, Retry> {
+    async fn open(&self, decided: Decided<K>) -> Result<TargetResult, Retry> {
         let case = CaseId::of(decided.finding(), &decided.key);
         let mut journal = Journal::empty(case.clone());
         let memory = journal.next(&self.actor, EntryKind::Opened, &decided.memory);
@@ -111,8 +117,7 @@ impl Delivery<'_> {
             outcome: None,
             memory,
         };
-        let (cuts, opened) =
-            tokio::join!(self.cut(&decided.access.iam, &open_case.plan.cut), self.function.store.open(&open_case));
+        let (cuts, opened) = tokio::join!(self.cut(&decided, &open_case.plan.cut), self.function.store.open(&open_case));
         match opened {
             Ok(Written::Written(remembered)) => {
                 journal.advance(&open_case.memory);
@@ -132,7 +137,9 @@ impl Delivery<'_> {
     }
 
     /// A target whose case stands already.
-    async fn take_up(&self, decided: Decided, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
+    async fn take_up(&self, mut decided: Decided<K>, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
+        // What is made from here on belongs to the case that stands, whatever finding asks for it.
+        decided.memory.decision.plan.file_under(&case.case);
         let before = case.remembered().map_err(|error| Retry {
             what: "reading the open case",
             resource: OpenCase::key(&decided.key),
@@ -151,7 +158,7 @@ impl Delivery<'_> {
                 Box::pin(self.repeat(decided, case, etag)).await
             }
             (State::Working, true) => {
-                let missing = self.missing(&wanted(&decided, &case), &decided.principal);
+                let missing = self.missing(&decided, &wanted(&decided, &case), &decided.state);
                 Box::pin(self.resume(decided, case, etag, &missing, &before)).await
             }
             (State::Working | State::Settled, false) => Box::pin(self.decide_anew(decided, case, etag)).await,
@@ -162,7 +169,7 @@ impl Delivery<'_> {
     /// remembered first; the plan gains what is missing now.
     pub(super) async fn resume(
         &self,
-        mut decided: Decided,
+        mut decided: Decided<K>,
         case: OpenCase,
         etag: Etag,
         missing: &Plan,
@@ -173,6 +180,7 @@ impl Delivery<'_> {
         let only_to_settle = !settled && missing.is_empty() && case.findings.contains(&decided.finding().id);
         let has_more_to_do = settled && !missing.clone().without(&case.failed).is_empty();
         let mut plan = if decided.contains() { case.plan.clone().merged(missing) } else { case.plan.clone() };
+        K::complete(&mut plan, &decided.state);
         if decided.contains() && settled {
             // What they would replace is known afresh; a delivery that crashed knew it before it changed anything.
             plan.renew_rungs(&decided.decision().plan);
@@ -188,7 +196,7 @@ impl Delivery<'_> {
             ..case
         };
         let cuts: &[_] = if decided.contains() { &case.plan.cut } else { &[] };
-        let (cuts, taken) = tokio::join!(self.cut(&decided.access.iam, cuts), self.function.store.replace(&case, &etag));
+        let (cuts, taken) = tokio::join!(self.cut(&decided, cuts), self.function.store.replace(&case, &etag));
         let remembered = match taken {
             Ok(Written::Written(remembered)) => remembered,
             Ok(Written::Lost) => {
@@ -221,7 +229,7 @@ impl Delivery<'_> {
 
     /// A case under which nothing was changed so far, and to which something else is to be done now: a click, a
     /// changed guardrail, another finding. Plan and original state are remembered afresh.
-    async fn decide_anew(&self, decided: Decided, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
+    async fn decide_anew(&self, decided: Decided<K>, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
         let failed = |fault| Retry::before_any_change("reading the ledger", case.case.to_string(), &fault);
         let mut journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
         let known = case.findings.contains(&decided.finding().id);
@@ -248,8 +256,7 @@ impl Delivery<'_> {
             memory,
             ..case
         };
-        let (cuts, taken) =
-            tokio::join!(self.cut(&decided.access.iam, &case.plan.cut), self.function.store.replace(&case, &etag));
+        let (cuts, taken) = tokio::join!(self.cut(&decided, &case.plan.cut), self.function.store.replace(&case, &etag));
         match taken {
             Ok(Written::Written(remembered)) => {
                 journal.advance(&case.memory);
@@ -265,8 +272,8 @@ impl Delivery<'_> {
     }
 
     /// What `plan` wants and does not hold now.
-    pub(super) fn missing(&self, plan: &Plan, principal: &Principal) -> Plan {
-        identity::missing(plan, principal, self.function.responder.partition, Timestamp::now())
+    pub(super) fn missing(&self, decided: &Decided<K>, plan: &Plan, state: &K::State) -> Plan {
+        K::missing(decided, plan, state, &self.function.responder, Timestamp::now())
     }
 
     pub(super) fn lease(&self) -> Lease {
@@ -274,16 +281,25 @@ impl Delivery<'_> {
     }
 }
 
-impl Decided {
+impl<K: Kind> Decided<K> {
     /// Keeps the advice given when the case was decided: by now our own changes are part of what is observed.
     pub(super) fn keep_advice_of(&mut self, before: &Memory) {
         self.memory.decision.next_steps.clone_from(&before.decision.next_steps);
     }
 }
 
+/// What could not be asked and may answer a moment later, and why it did not.
+fn unasked(source: &AtSource, guardrails_passing: Option<String>) -> Option<(&'static str, String)> {
+    match (source, guardrails_passing) {
+        (AtSource::Unconfirmed { reason, retryable: true }, _) => Some(("asking the detector", reason.clone())),
+        (_, Some(reason)) => Some(("reading the guardrails", reason)),
+        _ => None,
+    }
+}
+
 /// What the case wants for this finding. A revocation holds back only what was issued before it: another finding, or
 /// activity after it, is reason for a later one. So is a finding that names more of what a session is.
-pub(super) fn wanted(decided: &Decided, case: &OpenCase) -> Plan {
+pub(super) fn wanted<K: Kind>(decided: &Decided<K>, case: &OpenCase) -> Plan {
     let is_new = !case.findings.contains(&decided.finding().id);
     let later = case.plan.revoked_before().is_none_or(|cutoff| decided.finding().last_seen > cutoff);
     if decided.contains() && (is_new || later) { case.plan.clone().merged(&decided.decision().plan) } else { case.plan.clone() }
@@ -298,7 +314,7 @@ fn told_before(case: &OpenCase, journal: &Journal) -> Option<TargetResult> {
 
 /// Another delivery is at work on the target. A finding in its hands needs nothing more; any other comes back when it
 /// is done.
-fn busy(decided: &Decided, case: &OpenCase, in_its_hands: bool) -> Result<TargetResult, Retry> {
+fn busy<K: Kind>(decided: &Decided<K>, case: &OpenCase, in_its_hands: bool) -> Result<TargetResult, Retry> {
     if in_its_hands {
         let outcome = case
             .outcome
@@ -326,7 +342,7 @@ fn same_verdict(before: &Verdict, now: &Verdict) -> bool {
     }
 }
 
-fn same_verdict_as_remembered(case: &OpenCase, decided: &Decided) -> bool {
+fn same_verdict_as_remembered<K: Kind>(case: &OpenCase, decided: &Decided<K>) -> bool {
     case.remembered().is_ok_and(|before| same_verdict(&before.decision.verdict, &decided.decision().verdict))
 }
 

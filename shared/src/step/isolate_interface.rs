@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ec2::interface_line;
+use super::prepare_isolation_group::variable;
 use super::{Change, Undo};
 use crate::id::{GroupId, InterfaceId, Region, VpcId};
 
@@ -24,10 +26,7 @@ pub struct IsolateInterface {
 impl IsolateInterface {
     fn line(&self, groups: &[GroupId]) -> String {
         let groups = groups.iter().map(GroupId::as_str).collect::<Vec<_>>().join(" ");
-        format!(
-            "aws ec2 modify-network-interface-attribute --region {} --network-interface-id {} --groups {groups}",
-            self.region, self.interface
-        )
+        interface_line(&self.region, &self.interface, &format!("--groups {groups}"))
     }
 
     /// Whether it had no other group before us: then there is nothing to put back.
@@ -54,10 +53,7 @@ impl Change for IsolateInterface {
     fn command(&self) -> String {
         match &self.group {
             Some(group) => self.line(std::slice::from_ref(group)),
-            None => format!(
-                "aws ec2 modify-network-interface-attribute --region {} --network-interface-id {} --groups \"${{ISOLATION_GROUP:?}}\"",
-                self.region, self.interface
-            ),
+            None => interface_line(&self.region, &self.interface, &format!("--groups \"${{{}:?}}\"", variable(&self.vpc))),
         }
     }
 
@@ -73,14 +69,16 @@ impl Change for IsolateInterface {
 impl IsolateInterface {
     pub(super) async fn apply(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
         let Some(group) = &self.group else {
-            return Err(crate::aws::Fault {
-                code: "NoIsolationGroup".to_owned(),
-                message: format!("there is no isolation group for {}", self.vpc),
-                class: crate::aws::FaultClass::Permanent,
-            });
+            return Err(no_group(&self.vpc));
         };
         let request = aws.ec2.modify_network_interface_attribute().network_interface_id(self.interface.as_str());
         let output = request.groups(group.as_str()).send().await?;
         Ok(super::Applied { changed: !self.was_before(), ..super::Applied::changed(&output) })
     }
+}
+
+/// There is no isolation group to put on: it was to be prepared before, and was not.
+#[cfg(feature = "instance")]
+pub(super) fn no_group(vpc: &VpcId) -> crate::aws::Fault {
+    super::ec2::permanent("NoIsolationGroup", &format!("there is no isolation group for {vpc}"))
 }

@@ -4,6 +4,7 @@
 
 mod attach_deny_all;
 mod attach_quarantine_marker;
+mod auto_scaling;
 mod deactivate_key;
 mod deactivate_mfa_device;
 mod deactivate_service_credential;
@@ -12,14 +13,36 @@ mod deactivate_ssh_key;
 mod deny_all;
 mod deny_by_boundary;
 mod deny_session;
+mod deregister_from_load_balancer;
+mod deregister_target;
+mod detach_from_auto_scaling;
+mod disassociate_address;
+mod ec2;
+mod enter_standby;
 mod entity;
+mod group_rules;
+#[cfg(feature = "instance")]
+mod group_rules_calls;
 mod isolate_interface;
 mod join_deny_group;
+mod keep_volume;
+mod lock_snapshot;
+mod lower_connection_timeout;
 mod origin;
+mod prepare_isolation_group;
+mod protect_from_scale_in;
+mod protect_from_stop;
+mod protect_from_termination;
 mod remove_login_profile;
+mod remove_public_address;
 mod revoke_older_sessions;
+mod snapshot_volumes;
+mod stop_on_shutdown;
+mod untrack_connections;
 
 use serde::{Deserialize, Serialize};
+
+use crate::id::VpcId;
 
 pub use attach_deny_all::AttachDenyAll;
 pub use attach_quarantine_marker::{AttachQuarantineMarker, QUARANTINE_POLICIES};
@@ -31,12 +54,29 @@ pub use deactivate_ssh_key::DeactivateSshKey;
 pub use deny_all::DenyAll;
 pub use deny_by_boundary::DenyByBoundary;
 pub use deny_session::DenySession;
+pub use deregister_from_load_balancer::DeregisterFromLoadBalancer;
+pub use deregister_target::DeregisterTarget;
+pub use detach_from_auto_scaling::DetachFromAutoScaling;
+pub use disassociate_address::DisassociateAddress;
+pub use enter_standby::EnterStandby;
 pub use entity::{AWS_DENY_ALL, Entity, is_aws_deny_all};
+pub use group_rules::{Difference, FoundRule, Opening, difference};
 pub use isolate_interface::IsolateInterface;
 pub use join_deny_group::JoinDenyGroup;
+pub use keep_volume::KeepVolume;
+pub use lock_snapshot::{Asked, COOL_OFF_HOURS, Lock, LockSnapshot};
+pub use lower_connection_timeout::{LowerConnectionTimeout, Timeouts};
 pub use origin::{INCIDENT_TAG, Origin};
+pub use prepare_isolation_group::{ISOLATION_TAG, PrepareIsolationGroup};
+pub use protect_from_scale_in::ProtectFromScaleIn;
+pub use protect_from_stop::ProtectFromStop;
+pub use protect_from_termination::ProtectFromTermination;
 pub use remove_login_profile::RemoveLoginProfile;
+pub use remove_public_address::RemovePublicAddress;
 pub use revoke_older_sessions::RevokeOlderSessions;
+pub use snapshot_volumes::{INSTANCE_TAG, SnapshotVolumes};
+pub use stop_on_shutdown::StopOnShutdown;
+pub use untrack_connections::{OPEN_SECONDS, OPEN_TAG, UntrackConnections};
 
 /// What every step says of itself.
 pub trait Change {
@@ -187,7 +227,23 @@ steps! {
         DeactivateMfaDevice,
     }
     compute {
+        PrepareIsolationGroup,
         IsolateInterface,
+        ProtectFromTermination,
+        ProtectFromStop,
+        StopOnShutdown,
+        KeepVolume,
+        ProtectFromScaleIn,
+        EnterStandby,
+        DetachFromAutoScaling,
+        DeregisterTarget,
+        DeregisterFromLoadBalancer,
+        DisassociateAddress,
+        RemovePublicAddress,
+        LowerConnectionTimeout,
+        UntrackConnections,
+        SnapshotVolumes,
+        LockSnapshot,
     }
 }
 
@@ -204,8 +260,24 @@ impl Step {
 
     /// The step with what an earlier one of `done` found out: which isolation group there is for an interface.
     #[must_use]
-    pub fn given(&self, _done: &[Self]) -> Self {
-        self.clone()
+    pub fn given(&self, done: &[Self]) -> Self {
+        let group_of = |vpc: &VpcId| {
+            done.iter().find_map(|step| match step {
+                Self::PrepareIsolationGroup(prepared) if prepared.vpc == *vpc => prepared.group.clone(),
+                _ => None,
+            })
+        };
+        let mut step = self.clone();
+        match &mut step {
+            Self::IsolateInterface(IsolateInterface { vpc, group, .. })
+            | Self::UntrackConnections(UntrackConnections { vpc, group, .. })
+                if group.is_none() =>
+            {
+                *group = group_of(vpc);
+            }
+            _ => {}
+        }
+        step
     }
 }
 
@@ -219,7 +291,8 @@ pub fn is_full(code: &str) -> bool {
 
 impl Step {
     /// Whether both change the same thing: a marker whichever version of the policy it names, a revocation whatever
-    /// its cut-off, the deny of a session with or without its instance, a boundary whatever it replaces.
+    /// its cut-off, the deny of a session with or without its instance, a boundary whatever it replaces, an interface
+    /// whatever its group, the snapshots of a case whatever volumes there were.
     #[must_use]
     pub fn is_same_change(&self, other: &Self) -> bool {
         match (self, other) {
@@ -230,7 +303,17 @@ impl Step {
             (Self::AttachDenyAll(step), Self::AttachDenyAll(other)) => step.principal == other.principal,
             (Self::DenyByBoundary(step), Self::DenyByBoundary(other)) => step.principal == other.principal,
             (Self::JoinDenyGroup(step), Self::JoinDenyGroup(other)) => step.user == other.user && step.group == other.group,
+            (Self::PrepareIsolationGroup(step), Self::PrepareIsolationGroup(other)) => step.vpc == other.vpc,
             (Self::IsolateInterface(step), Self::IsolateInterface(other)) => step.interface == other.interface,
+            (Self::KeepVolume(step), Self::KeepVolume(other)) => step.instance == other.instance && step.volume == other.volume,
+            (Self::DisassociateAddress(step), Self::DisassociateAddress(other)) => step.association == other.association,
+            (Self::RemovePublicAddress(step), Self::RemovePublicAddress(other)) => step.interface == other.interface,
+            (Self::LowerConnectionTimeout(step), Self::LowerConnectionTimeout(other)) => step.interface == other.interface,
+            (Self::UntrackConnections(step), Self::UntrackConnections(other)) => step.interface == other.interface,
+            (Self::SnapshotVolumes(step), Self::SnapshotVolumes(other)) => {
+                step.instance == other.instance && step.origin.case == other.origin.case
+            }
+            (Self::LockSnapshot(step), Self::LockSnapshot(other)) => step.snapshot == other.snapshot,
             (Self::DeactivateMfaDevice(step), Self::DeactivateMfaDevice(other)) => {
                 step.user == other.user && step.serial == other.serial
             }
@@ -245,8 +328,15 @@ impl Step {
             Self::AttachDenyAll(step) => step.before,
             Self::DenyByBoundary(step) => step.before,
             Self::JoinDenyGroup(step) => step.before,
+            Self::IsolateInterface(step) => step.was_before(),
             _ => false,
         }
+    }
+
+    /// Whether it is offered and not promised: an instance type or an account may not know it.
+    #[must_use]
+    pub fn is_best_effort(&self) -> bool {
+        matches!(self, Self::LowerConnectionTimeout(_) | Self::UntrackConnections(_))
     }
 
     /// Whether this one, of two that change the same thing, denies more.

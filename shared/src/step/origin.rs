@@ -25,11 +25,11 @@ impl Origin {
     #[must_use]
     pub fn tags(&self) -> Vec<(String, String)> {
         let source = self.finding.as_str().chars().take(LONGEST_TAG_VALUE).collect();
-        let by = concat!("tourniquet ", env!("CARGO_PKG_VERSION"));
-        vec![
-            (INCIDENT_TAG.to_owned(), self.case.to_string()),
-            ("ir:source".to_owned(), source),
-            ("ir:collected-by".to_owned(), by.to_owned()),
-        ]
+        vec![(INCIDENT_TAG.to_owned(), self.case.to_string()), ("ir:source".to_owned(), source), collected_by()]
     }
+}
+
+/// The tag that says who made a resource.
+pub(super) fn collected_by() -> (String, String) {
+    ("ir:collected-by".to_owned(), concat!("tourniquet ", env!("CARGO_PKG_VERSION")).to_owned())
 }

@@ -26,14 +26,15 @@ pub(crate) fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Every sample event by name, in the order of names.
+/// Every sample event that is a finding, by name, in the order of names. Those that are not for `contain-identity` have
+/// their function in front: `contain-instance/eks-node`.
 pub(crate) fn samples() -> &'static [(String, Vec<u8>)] {
     static SAMPLES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(read_samples);
     &SAMPLES
 }
 
 /// Samples that between them have the fields of every feed.
-pub(crate) const ONE_OF_EACH_FEED: [&str; 9] = [
+pub(crate) const ONE_OF_EACH_FEED: [&str; 13] = [
     "leaked-access-key",
     "instance-credentials-exfiltrated",
     "attack-sequence-one-actor",
@@ -43,11 +44,24 @@ pub(crate) const ONE_OF_EACH_FEED: [&str; 9] = [
     "exposed-key-health",
     "access-analyzer-role",
     "macie-policy-user",
+    "contain-instance/crypto-mining-instance",
+    "contain-instance/attack-sequence-instance-and-its-role",
+    "contain-instance/security-hub-copy",
+    "contain-instance/ocsf-copy-instance",
 ];
 
 fn read_samples() -> Vec<(String, Vec<u8>)> {
-    let folder = repository().join("events/contain-identity");
-    let mut samples: Vec<_> = std::fs::read_dir(folder)
+    let instances = events_for("contain-instance");
+    let instances = instances.into_iter().map(|(name, bytes)| (format!("contain-instance/{name}"), bytes));
+    let mut samples: Vec<_> = events_for("contain-identity").into_iter().chain(instances).collect();
+    samples.sort();
+    assert!(samples.len() > 90, "the sample events were not found");
+    samples
+}
+
+/// The sample events for `function` by name, in the order of names.
+pub(crate) fn events_for(function: &str) -> Vec<(String, Vec<u8>)> {
+    let mut events: Vec<_> = std::fs::read_dir(repository().join("events").join(function))
         .expect("the sample events")
         .map(|entry| entry.expect("an event").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
@@ -56,9 +70,8 @@ fn read_samples() -> Vec<(String, Vec<u8>)> {
             (name, std::fs::read(path).expect("an event"))
         })
         .collect();
-    samples.sort();
-    assert!(samples.len() > 40, "the sample events were not found");
-    samples
+    events.sort();
+    events
 }
 
 pub(crate) fn sample(name: &str) -> Vec<u8> {
@@ -221,7 +234,7 @@ pub(crate) fn role() -> ObservedRole {
 }
 
 pub(crate) fn observed(principal: Principal) -> Observed {
-    Observed { source: AtSource::NotKept, guardrails: Ok(shipped()), principal }
+    Observed { source: AtSource::NotKept, guardrails: Ok(shipped()), state: principal }
 }
 
 pub(crate) fn observed_user(user: ObservedUser) -> Observed {

@@ -9,7 +9,8 @@ AWS-managed keys (`aws/s3` and the like) admit every principal of the account th
 
 from dataclasses import replace
 
-from .resources import Need, key_arn
+from .need import Need
+from .resources import key_arn
 
 
 def kms_needs(operation, request, account):

@@ -14,7 +14,7 @@ from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY
 from moto.core.request import Request as MotoRequest
 from moto.core.routing import get_service_router
-from moto.core.serialize import get_serializer_class
+from moto.core.serialize import XFormedAttributePicker, get_serializer_class
 from moto.core.utils import get_service_model
 
 from ..wire import Response
@@ -47,11 +47,18 @@ def identify(request, service, region):
     """The operation a request asks for; its name is empty when no model knows it."""
     if service == "s3":
         return _s3(request, region)
-    for model_name in _MODELS.get(service, (service,)):
+    for model_name in _models(request, service):
         operation = _modelled(request, service, model_name, region)
         if operation is not None:
             return operation
     return Operation(service, "", _family(request), region)
+
+
+def _models(request, service):
+    if service == "elasticloadbalancing" and b"Version=2012-06-01" in request.body:
+        # Classic load balancers share name and address with the others; the version of the API tells them apart.
+        return ("elb",)
+    return _MODELS.get(service, (service,))
 
 
 def _family(request):
@@ -170,7 +177,8 @@ def moto_request(request):
 def result_response(operation, result, request_id):
     """Write a result as the operation's protocol does."""
     serializer = get_serializer_class(operation.model.service_model.service_name, operation.protocol)
-    written = serializer(operation_model=operation.model).serialize(result)
+    # The picker that reads moto's own objects too, by the names their attributes have.
+    written = serializer(operation_model=operation.model, value_picker=XFormedAttributePicker()).serialize(result)
     body = written["body"]
     if isinstance(body, str):
         body = body.encode()

@@ -5,19 +5,10 @@ in a table here needs the action of its own name on ``*``: a grant scoped to an 
 it, which is the loud way to be incomplete.
 """
 
-from dataclasses import dataclass, field
-
+from .need import Need
 from .principals import iam_of
+from .resources_compute import autoscaling_needs, ebs_needs, ec2_needs, load_balancing_needs
 from .world import PARTITION
-
-
-@dataclass(frozen=True)
-class Need:
-    """One action on one resource, with the context keys that belong to it alone."""
-
-    action: str
-    resource: str = "*"
-    context: dict = field(default_factory=dict)
 
 
 def needs_of(operation, principal, account):
@@ -276,30 +267,6 @@ def _ssm(operation, _, account):
     return Need(f"ssm:{operation.name}")
 
 
-_EC2_IDS = (
-    ("InstanceId", "instance"),
-    ("InstanceIds", "instance"),
-    ("GroupId", "security-group"),
-    ("VolumeId", "volume"),
-    ("SnapshotId", "snapshot"),
-    ("NetworkInterfaceId", "network-interface"),
-)
-
-
-def _ec2(operation, _, account):
-    action = f"ec2:{operation.name}"
-    # Describe actions have no resource level.
-    if not operation.name.startswith(("Describe", "Run", "Create")):
-        for parameter, kind in _EC2_IDS:
-            value = operation.params.get(parameter)
-            if value:
-                ids = value if isinstance(value, list) else [value]
-                return [Need(action, f"arn:{PARTITION}:ec2:{operation.region}:{account}:{kind}/{i}") for i in ids]
-    if operation.name == "RunInstances":
-        return Need(action, f"arn:{PARTITION}:ec2:{operation.region}:{account}:instance/*")
-    return Need(action)
-
-
 def _bedrock(operation, *_):
     actions = {"Converse": "InvokeModel", "ConverseStream": "InvokeModelWithResponseStream"}
     model = operation.params.get("modelId", "*")
@@ -310,5 +277,6 @@ def _bedrock(operation, *_):
 _SERVICES = {
     "iam": _iam, "sts": _sts, "s3": _s3, "sns": _sns, "sqs": _sqs, "logs": _logs, "kms": _kms,
     "securityhub": _securityhub, "guardduty": _guardduty, "events": _events, "lambda": _lambda,
-    "dynamodb": _dynamodb, "secretsmanager": _secretsmanager, "ssm": _ssm, "ec2": _ec2, "bedrock": _bedrock,
+    "dynamodb": _dynamodb, "secretsmanager": _secretsmanager, "ssm": _ssm, "bedrock": _bedrock,
+    "ec2": ec2_needs, "ebs": ebs_needs, "autoscaling": autoscaling_needs, "elasticloadbalancing": load_balancing_needs,
 }  # fmt: skip

@@ -29,6 +29,7 @@ _DATA_EVENTS = {
             "ChangeMessageVisibility"),
     "dynamodb": ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem",
                  "BatchWriteItem", "TransactGetItems", "TransactWriteItems", "ExecuteStatement"),
+    "ebs": ("ListSnapshotBlocks", "ListChangedBlocks", "GetSnapshotBlock", "PutSnapshotBlock"),
     "events": ("PutEvents",),
     "logs": ("PutLogEvents",),
 }  # fmt: skip

@@ -41,6 +41,10 @@ class Log:
             return list(self._records[n:])
 
 
+# Services whose operations run one at a time: on AWS each of their writes is atomic.
+_ATOMIC = ("s3", "iam", "sts", "dynamodb", "securityhub", "ec2", "autoscaling", "elasticloadbalancing")
+
+
 class World:
     def __init__(self):
         self.account = ACCOUNT
@@ -52,8 +56,7 @@ class World:
         self.invocations = Log()
         self.notifications = Log()
         self.deliveries = Log()
-        # One operation of these services at a time: on AWS each of their writes is atomic.
-        self._locks = {name: threading.RLock() for name in ("s3", "iam", "sts", "dynamodb", "securityhub")}
+        self._locks = {name: threading.RLock() for name in _ATOMIC}
 
     def lock_of(self, service):
         return self._locks.get(service)

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::AtSource;
-use crate::guardrails::Guardrails;
 use crate::id::{AccessKeyId, Arn, PrincipalName, UniqueId};
 use crate::policy;
 use crate::timestamp::Timestamp;
@@ -28,15 +26,7 @@ pub const GROUPS: &str = "groups";
 pub const MFA_DEVICES: &str = "MFA devices";
 
 /// Everything the decision about an identity needs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Observed {
-    /// The finding at its detector.
-    pub source: AtSource,
-    /// The guardrails, or why there are none.
-    pub guardrails: Result<Guardrails, String>,
-    /// The principal.
-    pub principal: Principal,
-}
+pub type Observed = super::super::Observed<Principal>;
 
 /// The principal, as IAM knows it. Also the original state the case remembers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

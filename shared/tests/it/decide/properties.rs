@@ -124,11 +124,28 @@ fn changes(step: &Step) -> (&'static str, &PrincipalName) {
                 Entity::Role(name) => ("role", name),
             }
         }
+        Step::PrepareIsolationGroup(_)
+        | Step::IsolateInterface(_)
+        | Step::ProtectFromTermination(_)
+        | Step::ProtectFromStop(_)
+        | Step::StopOnShutdown(_)
+        | Step::KeepVolume(_)
+        | Step::ProtectFromScaleIn(_)
+        | Step::EnterStandby(_)
+        | Step::DetachFromAutoScaling(_)
+        | Step::DeregisterTarget(_)
+        | Step::DeregisterFromLoadBalancer(_)
+        | Step::DisassociateAddress(_)
+        | Step::RemovePublicAddress(_)
+        | Step::LowerConnectionTimeout(_)
+        | Step::UntrackConnections(_)
+        | Step::SnapshotVolumes(_)
+        | Step::LockSnapshot(_) => unreachable!("{} is no step on an identity", step.name()),
     }
 }
 
 fn check(finding: &Finding, target: &Target, observed: &Observed, responder: &Responder, decision: &Decision) {
-    let who = match &observed.principal {
+    let who = match &observed.state {
         Principal::User(user) => Some(("user", &user.name)),
         Principal::Role(role) => Some(("role", &role.name)),
         Principal::Absent | Principal::NotLooked | Principal::Unreachable { .. } => None,
@@ -136,13 +153,13 @@ fn check(finding: &Finding, target: &Target, observed: &Observed, responder: &Re
     for step in decision.plan.steps() {
         assert_eq!(Some(changes(step)), who, "a step for another principal than the observed one");
         if let Step::DeactivateKey(step) = step {
-            let Principal::User(user) = &observed.principal else { unreachable!("keys are users'") };
+            let Principal::User(user) = &observed.state else { unreachable!("keys are users'") };
             assert!(user.keys.iter().any(|key| key.id == step.key && key.active), "a key that is not the user's");
         }
     }
     match &decision.verdict {
         Verdict::Contain | Verdict::Propose(_) | Verdict::Observe => {
-            let proved = match (target, &observed.principal) {
+            let proved = match (target, &observed.state) {
                 (Target::User(accused), Principal::User(user)) => match &accused.unique_id {
                     Some(id) => *id == user.unique_id,
                     None => user.keys.iter().any(|key| Some(&key.id) == accused.key.as_ref()),
@@ -161,7 +178,7 @@ fn check(finding: &Finding, target: &Target, observed: &Observed, responder: &Re
         assert!(observed.guardrails.is_ok());
         assert!(matches!(observed.source, AtSource::Confirmed(_) | AtSource::NotKept));
         let own = |role: &ObservedRole| responder.is_own(&role.arn);
-        assert!(!matches!(&observed.principal, Principal::Role(role) if own(role)));
+        assert!(!matches!(&observed.state, Principal::Role(role) if own(role)));
     }
 }
 
@@ -172,7 +189,7 @@ proptest! {
     fn no_decision_reaches_beyond_the_principal_that_is_proved_to_be_the_accused(
         finding in a_finding(), target in target(), principal in principal(), source in source(), guardrails in guardrails(),
     ) {
-        let observed = Observed { source, guardrails, principal };
+        let observed = Observed { source, guardrails, state: principal };
         let decision = decide(&finding, &target, &observed, &responder(), now());
         check(&finding, &target, &observed, &responder(), &decision);
         let stored = serde_json::to_string(&decision).expect("JSON");
@@ -181,7 +198,7 @@ proptest! {
 
     #[test]
     fn the_same_facts_give_the_same_decision(target in target(), principal in principal(), seconds in 0_u64..100_000) {
-        let observed = Observed { source: AtSource::NotKept, guardrails: Ok(shipped()), principal };
+        let observed = Observed { source: AtSource::NotKept, guardrails: Ok(shipped()), state: principal };
         let now = at("2026-11-21T20:48:00Z").plus(std::time::Duration::from_secs(seconds));
         let once = decide(&claim(), &target, &observed, &responder(), now);
         prop_assert_eq!(decide(&claim(), &target, &observed, &responder(), now), once);

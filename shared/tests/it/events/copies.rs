@@ -74,6 +74,9 @@ fn capitalised(value: &Value) -> Value {
 #[case("s3-finding-by-foreign-role")]
 #[case("sample-finding")]
 #[case("archived-finding")]
+#[case("contain-instance/crypto-mining-instance")]
+#[case("contain-instance/instance-without-profile")]
+#[case("contain-instance/attack-sequence-instance-and-its-role")]
 fn a_guardduty_finding_reads_the_same_from_event_api_and_export(#[case] name: &str) {
     let event: Value = serde_json::from_slice(&sample(name)).expect("JSON");
     let from_event = parse(&sample(name)).remove(0);
@@ -127,7 +130,11 @@ fn a_severity_may_be_an_integer_a_float_or_text(#[case] severity: Value) {
 }
 
 #[rstest]
-#[case("Instance", "Resource { resource_type: \"Instance\" }")]
+#[case(
+    "Instance",
+    "Instance(Instance { id: i-0a1b2c3d4e5f67890, profile: Some(arn:aws:iam::111122223333:instance-profile/app-server) })"
+)]
+#[case("instance", "Resource { resource_type: \"instance\" }")]
 #[case("EKSCluster", "Resource { resource_type: \"EKSCluster\" }")]
 #[case("Lambda", "Resource { resource_type: \"Lambda\" }")]
 #[case("SomethingNew", "Resource { resource_type: \"SomethingNew\" }")]

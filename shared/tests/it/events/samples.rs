@@ -1,5 +1,6 @@
 //! What each sample event says, on one page, and what the shipped guardrails lead to.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use tourniquet::containment::identity::{AccessKey, ObservedRole, ObservedUser, Principal, decide};
@@ -9,7 +10,9 @@ use tourniquet::finding::{Finding, RoleSession, Source, Target, User};
 use tourniquet::guardrails::Guardrails;
 use tourniquet::id::Arn;
 
-use crate::support::{now, observed, repository, responder, role, sample, samples, shipped_text, unique_id, user};
+use crate::support::{
+    events_for, findings, now, observed, repository, responder, role, sample, samples, shipped_text, unique_id, user,
+};
 
 fn summary(parsed: &Parsed) -> String {
     let mut text = String::new();
@@ -98,12 +101,12 @@ fn outcome(name: &str, finding: &Finding, target: &Target) -> String {
 #[test]
 fn every_sample_event_leads_to_its_verdict_under_the_shipped_guardrails() {
     let mut page = String::new();
-    for (name, bytes) in samples() {
-        for parsed in parse(bytes) {
+    for (name, bytes) in events_for("contain-identity") {
+        for parsed in parse(&bytes) {
             match parsed {
                 Parsed::Finding(finding) => {
                     for target in finding.targets.iter().filter(|target| target.is_identity()) {
-                        writeln!(page, "{name}: {}", outcome(name, &finding, target)).expect("a String");
+                        writeln!(page, "{name}: {}", outcome(&name, &finding, target)).expect("a String");
                     }
                 }
                 Parsed::Ignored(ignored) => writeln!(page, "{name}: ignored: {}", ignored.reason.as_str()).expect("a String"),
@@ -114,15 +117,47 @@ fn every_sample_event_leads_to_its_verdict_under_the_shipped_guardrails() {
 }
 
 #[test]
-fn every_sample_event_is_listed_in_the_readme_once() {
+fn every_sample_event_is_listed_once_under_its_function_in_the_readme() {
     let readme = std::fs::read_to_string(repository().join("events/README.md")).expect("the readme");
-    // The first column names the events; `a`, `b` share a row where they differ in the feed only.
-    let cells = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('|').next());
-    let mut listed: Vec<&str> = cells.flat_map(|cell| cell.split('`').step_by(2)).collect();
-    listed.retain(|name| !name.trim().is_empty() && *name != " †, " && *name != " †");
-    listed.sort_unstable();
-    let known: Vec<&str> = samples().iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(listed, known);
+    for function in ["contain-identity", "contain-instance", "seal-snapshot"] {
+        let section = readme.split("\n## ").find(|section| section.starts_with(&format!("{function}\n"))).expect("a section");
+        // The first column names the events; `a`, `b` share a row where they differ in the feed only.
+        let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+        let mut listed: Vec<&str> = cells.flat_map(|cell| cell.split('`').step_by(2)).collect();
+        listed.retain(|name| !name.trim().is_empty() && *name != " †, " && *name != " †");
+        listed.sort_unstable();
+        let events = events_for(function);
+        let known: Vec<&str> = events.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(listed, known, "{function}");
+    }
+}
+
+#[test]
+fn findings_about_instances_share_an_id_only_with_their_copies() {
+    let mut named: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (name, bytes) in samples() {
+        for finding in findings(bytes).iter().filter(|finding| finding.targets.iter().any(Target::is_instance)) {
+            named.entry(finding.id.to_string()).or_default().push(name);
+        }
+    }
+    let mut shared: Vec<_> = named.into_values().filter(|names| names.len() > 1).collect();
+    shared.sort();
+    assert_eq!(
+        shared,
+        [
+            vec![
+                "contain-instance/crypto-mining-instance",
+                "contain-instance/ocsf-copy-instance",
+                "contain-instance/security-hub-copy"
+            ],
+            vec!["contain-instance/custom-action-instance", "contain-instance/unusual-port-instance"],
+            vec![
+                "contain-instance/instance-credentials-exfiltrated",
+                "instance-credentials-exfiltrated",
+                "two-findings-custom-action"
+            ],
+        ]
+    );
 }
 
 #[test]

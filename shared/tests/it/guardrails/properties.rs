@@ -146,7 +146,7 @@ fn protection() -> impl Strategy<Value = String> {
 
 fn decided(text: &str, finding: &Finding, accused: &Accused) -> Option<Decision> {
     let guardrails = Guardrails::parse("guardrails.toml", text).ok()?;
-    let observed = Observed { source: AtSource::NotKept, guardrails: Ok(guardrails), principal: accused.principal.clone() };
+    let observed = Observed { source: AtSource::NotKept, guardrails: Ok(guardrails), state: accused.principal.clone() };
     Some(decide(finding, &accused.target, &observed, &responder(), now()))
 }
 

@@ -15,7 +15,8 @@ from ..call import Json, handles
 from ..errors import AwsError, error_response
 from ..operation import identify
 from ..principals import iam_of
-from ..resources import Need, needs_of
+from ..need import Need
+from ..resources import needs_of
 from .iam import credentials_of
 
 _ANSWER = {"outputText": "The lab has no model.", "stop_reason": "end_turn"}

@@ -14,7 +14,7 @@ from ..access import may
 from ..call import guards
 from ..encryption import find_bucket
 from ..errors import AwsError
-from ..resources import Need
+from ..need import Need
 
 
 @guards("s3", "PutObject", "GetObject", "HeadObject")

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::{AttachedPermissionsBoundary, AttachedPolicy, RoleLastUsed, StatusType, Tag};
 
+use super::super::kind::Seen;
+use super::super::read::{Unread, incomplete, timestamp};
 use crate::aws::Fault;
 use crate::containment::identity::{
     ATTACHED_POLICIES, AccessKey, Credential, GROUPS, MFA_DEVICES, MfaDevice, OWN_DENY, ObservedRole, ObservedUser, Principal,
@@ -20,31 +22,24 @@ use crate::timestamp::Timestamp;
 /// What a user's access keys are called where they could not be read.
 pub(super) const ACCESS_KEYS: &str = "access keys";
 
-/// A principal as it was read.
-pub(super) struct Seen {
-    pub(super) principal: Principal,
-    /// Whether something of it could not be read that may be read a moment later.
-    pub(super) passing: bool,
-}
-
 /// What IAM says about the target now.
 ///
 /// # Errors
 /// When IAM does not answer, or not with what it documents.
 pub(super) async fn principal(iam: &aws_sdk_iam::Client, target: &Target) -> Result<Principal, Retry> {
-    look(iam, target).await.map(|seen| seen.principal)
+    look(iam, target).await.map(|seen| seen.state)
 }
 
 /// The same, with what it is worth.
 ///
 /// # Errors
 /// As above.
-pub(super) async fn look(iam: &aws_sdk_iam::Client, target: &Target) -> Result<Seen, Retry> {
+pub(super) async fn look(iam: &aws_sdk_iam::Client, target: &Target) -> Result<Seen<Principal>, Retry> {
     let read = match target {
         // Boxed: eleven SDK operations side by side are a large future.
         Target::User(accused) => Box::pin(user(iam, accused)).await,
         Target::RoleSession(accused) => Box::pin(role(iam, accused)).await,
-        _ => Ok(Seen { principal: Principal::NotLooked, passing: false }),
+        _ => Ok(Seen { state: Principal::NotLooked, passing: false }),
     };
     read.map_err(|fault| {
         let name = match target {
@@ -56,7 +51,7 @@ pub(super) async fn look(iam: &aws_sdk_iam::Client, target: &Target) -> Result<S
     })
 }
 
-async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Seen, Fault> {
+async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Seen<Principal>, Fault> {
     let name = accused.name.as_str();
     let (user, keys, login, service_credentials, ssh_keys, certificates, mfa_devices, attached, groups, deny, last_used) = tokio::join!(
         iam.get_user().user_name(name).send(),
@@ -74,7 +69,7 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Seen, Fault> 
     let user = match user {
         Ok(output) => output.user,
         Err(error) if crate::aws::is_no_such_entity(&error) => {
-            return Ok(Seen { principal: Principal::Absent, passing: false });
+            return Ok(Seen { state: Principal::Absent, passing: false });
         }
         Err(error) => return Err(error.into()),
     };
@@ -138,7 +133,7 @@ async fn user(iam: &aws_sdk_iam::Client, accused: &User) -> Result<Seen, Fault> 
         deny,
         unread: unread.what,
     }));
-    Ok(Seen { principal, passing: unread.passing })
+    Ok(Seen { state: principal, passing: unread.passing })
 }
 
 /// All service-specific credentials of a user; the SDK has no paginator for this list.
@@ -169,7 +164,7 @@ async fn last_used(iam: &aws_sdk_iam::Client, key: Option<&AccessKeyId>) -> Opti
     timestamp(output.access_key_last_used()?.last_used_date())
 }
 
-async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Seen, Fault> {
+async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Seen<Principal>, Fault> {
     let name = accused.role.as_str();
     let session_policy = accused.session.as_ref().map(policy::deny_session_name);
     let (role, profiles, attached, revocation, session_deny) = tokio::join!(
@@ -182,7 +177,7 @@ async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Seen, 
     let role = match role {
         Ok(output) => output.role.ok_or_else(|| incomplete("GetRole"))?,
         Err(error) if crate::aws::is_no_such_entity(&error) => {
-            return Ok(Seen { principal: Principal::Absent, passing: false });
+            return Ok(Seen { state: Principal::Absent, passing: false });
         }
         Err(error) => return Err(error.into()),
     };
@@ -206,7 +201,7 @@ async fn role(iam: &aws_sdk_iam::Client, accused: &RoleSession) -> Result<Seen, 
         session_deny: session_deny.unwrap_or_else(|fault| unread.note(OWN_DENY, &fault)),
         unread: unread.what,
     }));
-    Ok(Seen { principal, passing: unread.passing })
+    Ok(Seen { state: principal, passing: unread.passing })
 }
 
 async fn role_policy(iam: &aws_sdk_iam::Client, role: &str, policy: Option<&str>) -> Result<Option<String>, Fault> {
@@ -215,25 +210,6 @@ async fn role_policy(iam: &aws_sdk_iam::Client, role: &str, policy: Option<&str>
         Ok(output) => Ok(Some(policy::decode(output.policy_document()))),
         Err(error) if crate::aws::is_no_such_entity(&error) => Ok(None),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// What could not be read. The rest is contained all the same; the outcome says what is missing.
-#[derive(Default)]
-struct Unread {
-    what: Vec<String>,
-    passing: bool,
-}
-
-impl Unread {
-    fn note<T>(&mut self, what: &str, fault: &Fault) -> Option<T> {
-        self.what.push(format!("{what}: {fault}"));
-        self.passing |= fault.is_retryable();
-        None
-    }
-
-    fn list<T, E: Into<Fault>>(&mut self, what: &str, read: Result<Vec<T>, E>) -> Vec<T> {
-        read.unwrap_or_else(|error| self.note(what, &error.into()).unwrap_or_default())
     }
 }
 
@@ -249,14 +225,14 @@ fn boundary(boundary: Option<&AttachedPermissionsBoundary>) -> Option<Arn> {
     Arn::parse(boundary?.permissions_boundary_arn()?).ok()
 }
 
-fn timestamp(instant: Option<&DateTime>) -> Option<Timestamp> {
-    Timestamp::from_unix(instant?.secs())
-}
-
-fn incomplete(operation: &str) -> Fault {
-    Fault {
-        code: "Unreadable".to_owned(),
-        message: format!("{operation} answered without the fields it documents"),
-        class: crate::aws::FaultClass::Retryable,
+/// Whether the name now belongs to nobody, or to somebody else: then nothing more is written under it (CONTAINMENT A9).
+pub(super) fn another_principal(before: &Principal, now: &Principal) -> Option<String> {
+    match (before.unique_id(), now.unique_id()) {
+        (Some(before), Some(now)) if before == now => None,
+        (Some(_), Some(now)) => {
+            Some(format!("the name now belongs to {now}: it was deleted and made again while being contained"))
+        }
+        (Some(_), None) => Some("it was deleted while being contained; look in CloudTrail for who did it".to_owned()),
+        (None, _) => None,
     }
 }

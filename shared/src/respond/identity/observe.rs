@@ -2,11 +2,14 @@
 
 use tracing::warn;
 
-use super::principal::{ACCESS_KEYS, Seen, look, principal};
-use super::{Function, cloudtrail, source};
+use super::super::kind::{Seen, Wave};
+use super::super::read::{NoGuardrails, guardrails, open_case};
+use super::super::{Function, source};
+use super::principal::{ACCESS_KEYS, look, principal};
+use super::{Identities, cloudtrail};
 use crate::aws::{Access, Fault, FaultClass};
 use crate::case::OpenCase;
-use crate::case::store::{CaseStore, Etag};
+use crate::case::store::Etag;
 use crate::containment::identity::{Observed, Principal, as_named_at_source};
 use crate::containment::{AtSource, TargetRecord};
 use crate::error::Retry;
@@ -14,34 +17,7 @@ use crate::finding::{Elsewhere, ElsewhereSort, Finding, Target, User};
 use crate::guardrails::Guardrails;
 use crate::id::{AccessKeyId, PrincipalName};
 
-/// The file the guardrails come from, for messages.
-const GUARDRAILS_FILE: &str = "guardrails.toml";
-
-/// Everything the reads give.
-#[derive(Debug)]
-pub(super) struct Wave {
-    /// The target, with the user found where the finding named only a key.
-    pub(super) target: Target,
-    /// The key its case is filed under: what was looked up is what will be written.
-    pub(super) key: String,
-    /// What AWS says.
-    pub(super) observed: Observed,
-    /// The open case of the target.
-    pub(super) open_case: Option<(OpenCase, Etag)>,
-    /// The clients for its account.
-    pub(super) access: Access,
-    /// Why the guardrails could not be read, where they may be a moment later.
-    pub(super) guardrails_passing: Option<String>,
-}
-
-/// Why there are no guardrails.
-struct NoGuardrails {
-    reason: String,
-    /// Whether they may be readable a moment later.
-    passing: bool,
-}
-
-impl Wave {
+impl Wave<Principal> {
     fn new(
         target: Target,
         key: String,
@@ -52,7 +28,7 @@ impl Wave {
         access: Access,
     ) -> Self {
         let passing = guardrails.as_ref().err().filter(|none| none.passing).map(|none| none.reason.clone());
-        let observed = Observed { source, guardrails: guardrails.map_err(|none| none.reason), principal };
+        let observed = Observed { source, guardrails: guardrails.map_err(|none| none.reason), state: principal };
         Self { target, key, observed, open_case, access, guardrails_passing: passing }
     }
 }
@@ -65,7 +41,11 @@ impl Wave {
 ///
 /// # Errors
 /// When the principal or its open case cannot be read: nothing was changed.
-pub(super) async fn observe(function: &Function, finding: &Finding, target: &Target) -> Result<Wave, Retry> {
+pub(super) async fn observe(
+    function: &Function<Identities>,
+    finding: &Finding,
+    target: &Target,
+) -> Result<Wave<Principal>, Retry> {
     let wave = Box::pin(observe_as(function, finding, target)).await?;
     // The detector names a key, or a federated session, where the event names somebody: who that is we find out
     // ourselves, whatever the event says. Anyone may claim that a real key is an innocent's.
@@ -89,7 +69,7 @@ fn unproved(source: &AtSource, claimed: &Target) -> Option<Target> {
     confirmed.targets.iter().find(names_the_key).filter(|_| !confirmed.targets.iter().any(says_who)).cloned()
 }
 
-async fn observe_as(function: &Function, finding: &Finding, target: &Target) -> Result<Wave, Retry> {
+async fn observe_as(function: &Function<Identities>, finding: &Finding, target: &Target) -> Result<Wave<Principal>, Retry> {
     let (clients, store) = (&function.clients, &function.store);
     if function.responder.is_foreign(finding) {
         return unobserved(function, finding, target, Principal::NotLooked).await;
@@ -151,21 +131,16 @@ async fn observe_as(function: &Function, finding: &Finding, target: &Target) -> 
 
 /// A finding of an account that may not be, or cannot be, entered: nothing of this account may be taken for what it
 /// names, so only the guardrails and the open case are read.
-async fn unobserved(function: &Function, finding: &Finding, target: &Target, principal: Principal) -> Result<Wave, Retry> {
+async fn unobserved(
+    function: &Function<Identities>,
+    finding: &Finding,
+    target: &Target,
+    principal: Principal,
+) -> Result<Wave<Principal>, Retry> {
     let key = TargetRecord::accused(finding, target).key(&finding.id);
     let (guardrails, open_case) = tokio::join!(guardrails(&function.store), open_case(&function.store, &key));
     let source = AtSource::Unconfirmed { reason: "the detector of another account".to_owned(), retryable: false };
     Ok(Wave::new(target.clone(), key, source, guardrails, principal, open_case?, function.clients.home.clone()))
-}
-
-async fn guardrails(store: &CaseStore) -> Result<Guardrails, NoGuardrails> {
-    let unread = |fault: Fault| NoGuardrails { passing: fault.is_retryable(), reason: fault.to_string() };
-    let text = store.guardrails().await.map_err(unread)?;
-    Guardrails::parse(GUARDRAILS_FILE, &text).map_err(|error| NoGuardrails { reason: error.to_string(), passing: false })
-}
-
-async fn open_case(store: &CaseStore, key: &str) -> Result<Option<(OpenCase, Etag)>, Retry> {
-    store.open_case(key).await.map_err(|fault| Retry::before_any_change("reading the open case", OpenCase::key(key), &fault))
 }
 
 /// A user named without its unique id: that the key is among its own is the proof, so the keys have to be read.
@@ -174,7 +149,7 @@ async fn open_case(store: &CaseStore, key: &str) -> Result<Option<(OpenCase, Eta
 /// Also when the keys could not be read and may be a moment later. Whatever else is unread keeps nobody from being
 /// contained.
 async fn proved(access: &Access, target: &Target) -> Result<Principal, Retry> {
-    let Seen { principal, passing } = look(&access.iam, target).await?;
+    let Seen { state: principal, passing } = look(&access.iam, target).await?;
     let unproved = principal.unread().iter().find(|what| what.starts_with(ACCESS_KEYS));
     if let Some(message) = unproved.filter(|_| passing).cloned() {
         let fault = Fault { code: "Unreadable".to_owned(), message, class: FaultClass::Retryable };

@@ -1,0 +1,11 @@
+//! Hashes, locks and copies the snapshots of a case. The driver is `tourniquet::seal`.
+
+use lambda_runtime::{Error, run, service_fn};
+use tourniquet::seal::Function;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tourniquet::config::log_as_json();
+    let function = Function::from_env().await?;
+    run(service_fn(|event| function.handle(event))).await
+}

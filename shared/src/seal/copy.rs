@@ -1,0 +1,116 @@
+//! Copies, each made once. `CopySnapshot` has no client token: the intent is recorded first, and whoever finds one looks
+//! for the copy by its tags before making another.
+
+use super::case::{Case, Recorded, is_at_work};
+use super::{Delivery, Work};
+use crate::aws::{Copying, Fault, FaultClass, Snapshots};
+use crate::case::belongs::{ACCOUNT_TAG, COPY_OF_TAG, INSTANCE_TAG, STAGE_TAG};
+use crate::case::sealed::{CopyRecord, Failed, FailedStep, Role, SealRecord};
+use crate::config::Forensics;
+use crate::error::Retry;
+use crate::id::AccountId;
+use crate::report::sealed::CopyBegun;
+use crate::step::Origin;
+use crate::timestamp::Timestamp;
+
+/// What EC2 says where 20 copies are on their way to one Region: an hour later there is room (CONTAINMENT B17).
+const TOO_MANY_COPIES: &str = "ResourceLimitExceeded";
+
+impl Delivery<'_> {
+    /// The copy of a snapshot into `account`, begun now or before; nothing where that failed for good.
+    pub(super) async fn copy(
+        &self,
+        work: &Work<'_>,
+        case: &mut Case,
+        (place, account, role): (&Snapshots, &AccountId, Role),
+        forensics: &Forensics,
+    ) -> Result<Option<CopyBegun>, Retry> {
+        let (from, of) = (&work.snapshot.id, &work.claim.source);
+        let begun = |copy: CopyRecord| copy.snapshot.map(|snapshot| CopyBegun { snapshot, account: copy.account });
+        if let Some(copy) = case.copied(of, role) {
+            return Ok(begun(copy));
+        }
+        if case.has_failed(from, FailedStep::Copy) {
+            return Ok(None);
+        }
+        let (key, of, from_id) = (forensics.key.as_str().to_owned(), of.clone(), from.clone());
+        let mut record = CopyRecord { of, from: from_id, role, account: account.clone(), key, snapshot: None };
+        let mut made = None;
+        let intent = case.intent(&record.of, role).map(|entry| is_at_work(entry, &self.actor.request_id, Timestamp::now()));
+        match intent {
+            Some(true) => return Err(at_work(case)),
+            Some(false) => made = self.found(work, case, place, &record).await?,
+            None => {
+                if self.record(case, SealRecord::Copying(record.clone())).await? == Recorded::Before {
+                    return Err(at_work(case));
+                }
+            }
+        }
+        if made.is_none() {
+            let tags = tags(work, case, role);
+            let description = format!("Tourniquet {}: {} copy of {}", case.id, role.as_str(), record.of);
+            let copying = Copying { from, key: &forensics.key, tags: &tags, description: &description };
+            match place.copy(&copying).await {
+                Ok(copy) => made = Some(copy),
+                Err(fault) if fault.is_retryable() || fault.code == TOO_MANY_COPIES => {
+                    return Err(case.failed("copying a snapshot", &fault));
+                }
+                Err(fault) => {
+                    self.fail(work, case, FailedStep::Copy, fault.to_string()).await?;
+                    return Ok(None);
+                }
+            }
+        }
+        record.snapshot = made;
+        self.record(case, SealRecord::Copied(record.clone())).await?;
+        Ok(case.copied(&record.of, role).and_then(begun))
+    }
+
+    /// The copy an earlier delivery made and could not record: by its tags, and under the forensics key, which nobody but
+    /// us copies under.
+    async fn found(
+        &self,
+        work: &Work<'_>,
+        case: &Case,
+        place: &Snapshots,
+        wanted: &CopyRecord,
+    ) -> Result<Option<crate::id::SnapshotId>, Retry> {
+        let tagged = place.tagged((COPY_OF_TAG, wanted.of.as_str()), Some((STAGE_TAG, wanted.role.as_str()))).await;
+        let tagged = tagged.map_err(|fault| case.failed("looking for a copy", &fault))?;
+        let is_it = |tags: &std::collections::BTreeMap<String, String>| {
+            tags.get(crate::step::INCIDENT_TAG).map(String::as_str) == Some(work.claim.case.as_str())
+        };
+        let ours = tagged.into_iter().filter(|copy| copy.key.as_deref() == Some(wanted.key.as_str()) && is_it(&copy.tags));
+        Ok(ours.min_by_key(|copy| (copy.started, copy.id.clone())).map(|copy| copy.id))
+    }
+
+    /// Records that something failed for good.
+    pub(super) async fn fail(&self, work: &Work<'_>, case: &mut Case, step: FailedStep, reason: String) -> Result<(), Retry> {
+        let reason = crate::text::printable(&reason, 300);
+        let failed = Failed { snapshot: work.snapshot.id.clone(), role: work.claim.role, step, reason };
+        self.record(case, SealRecord::Failed(failed)).await.map(drop)
+    }
+}
+
+fn at_work(case: &Case) -> Retry {
+    let message = "another delivery is making this copy".to_owned();
+    case.failed("copying a snapshot", &Fault { code: "InProgress".to_owned(), message, class: FaultClass::Retryable })
+}
+
+/// The tags of a copy: copies do not get those of their source (CONTAINMENT B17).
+fn tags(work: &Work<'_>, case: &Case, role: Role) -> Vec<(String, String)> {
+    let finding = case.open.findings.first().cloned();
+    let origin = finding.map(|finding| Origin { case: case.id.clone(), finding }.tags());
+    let mut tags = origin.unwrap_or_else(|| vec![(crate::step::INCIDENT_TAG.to_owned(), case.id.to_string())]);
+    let claim = &work.claim;
+    tags.extend(
+        [
+            (INSTANCE_TAG, claim.instance.as_str()),
+            (ACCOUNT_TAG, claim.account.as_str()),
+            (COPY_OF_TAG, claim.source.as_str()),
+            (STAGE_TAG, role.as_str()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned())),
+    );
+    tags
+}

@@ -1,0 +1,4 @@
+mod blocks;
+mod document;
+mod manifest;
+mod retention;
