@@ -115,6 +115,9 @@ lab: tools ## a lab in the foreground; its address goes to .lab/ready.json
 	@mkdir -p .lab
 	@$(LAB) -m lab serve --port 0 --ready-file .lab/ready.json
 
+# As the template names them.
+FUNCTIONS := ContainIdentity ContainInstance SealSnapshot
+
 # The first deployment asks and writes samconfig.toml; later ones read it. Guardrails are checked before anything
 # else: an invalid file would turn every containment into a proposal.
 deploy: lint-tools ## build and deploy to AWS, then upload the guardrails: [ARCH=arm64|x86_64] [STACK=tourniquet]
@@ -125,11 +128,13 @@ deploy: lint-tools ## build and deploy to AWS, then upload the guardrails: [ARCH
 	fi; \
 	$(SAM) build -t infra/template.yaml --parameter-overrides Architecture=$(ARCH)
 	@if command -v objdump >/dev/null 2>&1; then \
-	  newest=$$(objdump -T .aws-sam/build/ContainIdentity/bootstrap 2>/dev/null \
-	    | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -1); \
-	  if [ "$$(printf '%s\n' GLIBC_2.34 $$newest | sort -V | tail -1)" != GLIBC_2.34 ]; then \
-	    echo "The binary needs $$newest, Lambda has GLIBC_2.34: install zig and build again." >&2; exit 1; \
-	  fi; \
+	  for function in $(FUNCTIONS); do \
+	    newest=$$(objdump -T .aws-sam/build/$$function/bootstrap 2>/dev/null \
+	      | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -1); \
+	    if [ "$$(printf '%s\n' GLIBC_2.34 $$newest | sort -V | tail -1)" != GLIBC_2.34 ]; then \
+	      echo "The binary of $$function needs $$newest, Lambda has GLIBC_2.34: install zig and build again." >&2; exit 1; \
+	    fi; \
+	  done; \
 	fi
 	@if [ -s samconfig.toml ]; then guided=; else : > samconfig.toml; guided='--guided --stack-name $(STACK)'; fi; \
 	saved=$$($(LINT)/bin/python -c "$$SAVED_PARAMETERS" samconfig.toml) || exit 1; \

@@ -129,9 +129,7 @@ def test_key_is_used_through_ebs_alone(granted):
     for sid, statement in granted.items():
         if any(action.startswith("kms:") for action in actions(statement)):
             assert statement["Resource"] == {"Fn::GetAtt": ["EvidenceKey", "Arn"]}
-            conditioned = "kms:ViaService" in statement.get("Condition", {}).get("StringEquals", {})
-            # Looking at it is the function's own call.
-            assert conditioned == (actions(statement) != ["kms:DescribeKey"]), sid
+            assert "kms:ViaService" in statement["Condition"]["StringEquals"], sid
     assert granted["LetEbsUseTheKey"]["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
 
 

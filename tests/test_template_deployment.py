@@ -311,7 +311,7 @@ OWN_SETTINGS = {
     "seal-snapshot": {
         # The lab gives it to every function; this one reads back nothing.
         "VERIFY_AFTER_MS": "300",
-        "FORENSICS_ROLE_ARN": "", "FORENSICS_KEY_ARN": "", "FORENSICS_EXTERNAL_ID": "", "CONTENT_HASH_BLOCKS": "65536",
+        "FORENSICS_ROLE_ARN": "", "FORENSICS_KEY_ARN": "", "FORENSICS_EXTERNAL_ID": "", "CONTENT_HASH_BLOCKS": "16384",
     },
 }  # fmt: skip
 TIMEOUTS = {"contain-identity": 60, "contain-instance": 120, "seal-snapshot": 900}
