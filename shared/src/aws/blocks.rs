@@ -194,13 +194,14 @@ impl<'a> Pages<'a> {
             (Some(token), _) => request.next_token(token),
             (None, 0) => request,
             // Indexes are numbers of 31 bits in the API: behind the last one there is no block.
-            (None, from) => match i32::try_from(from) {
-                Ok(from) => request.starting_block_index(from),
-                Err(_) => {
+            (None, from) => {
+                if let Ok(from) = i32::try_from(from) {
+                    request.starting_block_index(from)
+                } else {
                     self.ended = true;
                     return Ok(None);
                 }
-            },
+            }
         };
         match request.send().await {
             Ok(output) => Ok(Some(output)),

@@ -137,13 +137,17 @@ pub fn sealed_notification(news: SealNews<'_>) -> Option<Notification> {
     for result in news.results {
         line("");
         line(&format!("{} {} in account {}, {}", role(result.role), result.snapshot, result.account, result.region));
-        snapshot_lines(result).iter().for_each(|content| line(&format!("  {content}")));
+        for content in snapshot_lines(result) {
+            line(&format!("  {content}"));
+        }
     }
     let next = next(&news);
     if !next.is_empty() {
         line("");
         line("NEXT");
-        next.iter().for_each(|content| line(&format!("  {content}")));
+        for content in &next {
+            line(&format!("  {content}"));
+        }
     }
     line("");
     line("WHERE TO LOOK");

@@ -115,7 +115,7 @@ proptest! {
             let earlier = |other: &&&SnapshotSet| other.taken_at < set.taken_at;
             prop_assert!(ours.iter().any(|other| earlier(&other)));
             let of_its_case: Vec<_> = ours.iter().filter(|other| other.case == set.case).collect();
-            prop_assert!(of_its_case.len() == 1 || of_its_case.iter().any(|other| earlier(other)));
+            prop_assert!(of_its_case.len() == 1 || of_its_case.iter().any(earlier));
         }
     }
 

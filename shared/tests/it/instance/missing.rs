@@ -35,7 +35,7 @@ fn contained(of: &ObservedInstance) -> ObservedInstance {
     }
     if let Some(place) = &mut after.auto_scaling {
         place.is_protected = true;
-        place.lifecycle = "Standby".to_owned();
+        "Standby".clone_into(&mut place.lifecycle);
     }
     for step in plan(of).steps() {
         if let Step::DenySession(step) = step {
@@ -51,17 +51,17 @@ fn missing_now(plan: &Plan, instance: &ObservedInstance) -> Plan {
     missing(plan, &fresh, &Found::Instance(Box::new(instance.clone())))
 }
 
-fn missing_of(plan: &Plan, instance: ObservedInstance) -> Vec<&'static str> {
-    missing_now(plan, &instance).steps().map(Step::name).collect()
+fn missing_of(plan: &Plan, instance: &ObservedInstance) -> Vec<&'static str> {
+    missing_now(plan, instance).steps().map(Step::name).collect()
 }
 
 fn subject() -> ObservedInstance {
-    ObservedInstance { auto_scaling: in_auto_scaling("InService"), ..instance() }
+    ObservedInstance { auto_scaling: Some(in_auto_scaling("InService")), ..instance() }
 }
 
 #[test]
 fn a_contained_instance_misses_nothing() {
-    assert_eq!(missing_of(&plan(&subject()), contained(&subject())), Vec::<&str>::new());
+    assert_eq!(missing_of(&plan(&subject()), &contained(&subject())), Vec::<&str>::new());
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn an_untouched_instance_misses_the_whole_plan() {
     // The set is there, and shorter timeouts are offered, not promised.
     let is_promised = |name: &&str| !["snapshot_volumes", "lower_connection_timeout"].contains(name);
     let whole: Vec<_> = plan(&subject()).steps().map(Step::name).filter(is_promised).collect();
-    assert_eq!(missing_of(&plan(&subject()), before), whole);
+    assert_eq!(missing_of(&plan(&subject()), &before), whole);
 }
 
 #[rstest]
@@ -85,11 +85,11 @@ fn an_untouched_instance_misses_the_whole_plan() {
 #[case::it_may_be_stopped(|one: &mut ObservedInstance| one.protected_from_stop = Some(false), "protect_from_stop")]
 #[case::shutting_down_ends_it(|one: &mut ObservedInstance| one.on_shutdown = Some("terminate".to_owned()), "stop_on_shutdown")]
 #[case::a_volume_goes_with_it(|one: &mut ObservedInstance| one.volumes[0].goes_with_instance = true, "keep_volume")]
-#[case::it_serves_again(|one: &mut ObservedInstance| one.auto_scaling = in_auto_scaling("InService"), "enter_standby")]
+#[case::it_serves_again(|one: &mut ObservedInstance| one.auto_scaling = Some(in_auto_scaling("InService")), "enter_standby")]
 fn whatever_somebody_undoes_is_missing(#[case] undo: impl Fn(&mut ObservedInstance), #[case] step: &str) {
     let mut tampered = contained(&subject());
     undo(&mut tampered);
-    let missing = missing_of(&plan(&subject()), tampered);
+    let missing = missing_of(&plan(&subject()), &tampered);
     assert!(missing.contains(&step), "{missing:?}");
 }
 
@@ -121,7 +121,7 @@ fn what_could_not_be_read_at_first_is_done_once_it_can_be() {
     let blind = ObservedInstance { protected_from_stop: None, ..subject() };
     let mut now = contained(&blind);
     now.protected_from_stop = Some(false);
-    assert_eq!(missing_of(&plan(&blind), now), ["protect_from_stop"]);
+    assert_eq!(missing_of(&plan(&blind), &now), ["protect_from_stop"]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn an_elastic_address_put_on_since_is_taken_off_too() {
         allocation: Some("eipalloc-0123456789abcdef0".to_owned()),
         association: Some("eipassoc-0123456789abcdef0".to_owned()),
     };
-    assert_eq!(missing_of(&plan(&subject()), reached), ["disassociate_address"]);
+    assert_eq!(missing_of(&plan(&subject()), &reached), ["disassociate_address"]);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn what_is_gone_needs_nothing() {
     less.interfaces.clear();
     less.volumes.clear();
     less.auto_scaling = None;
-    assert_eq!(missing_of(&plan(&subject()), less), Vec::<&str>::new());
+    assert_eq!(missing_of(&plan(&subject()), &less), Vec::<&str>::new());
     assert!(missing(&plan(&subject()), &plan(&subject()), &Found::Absent).is_empty());
 }
 
@@ -152,11 +152,11 @@ fn what_could_not_be_read_is_not_known_to_be_gone() {
     blind.denies.clear();
     blind.protected_from_stop = None;
     blind.isolation.values_mut().for_each(|group| group.is_clean = None);
-    assert_eq!(missing_of(&plan(&subject()), blind), Vec::<&str>::new());
+    assert_eq!(missing_of(&plan(&subject()), &blind), Vec::<&str>::new());
 }
 
 #[test]
 fn a_set_whose_snapshots_nobody_knows_is_asked_for_again() {
     let never = decided(&observed(subject())).plan;
-    assert_eq!(missing_of(&never, contained(&subject())), ["snapshot_volumes"]);
+    assert_eq!(missing_of(&never, &contained(&subject())), ["snapshot_volumes"]);
 }
