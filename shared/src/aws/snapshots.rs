@@ -104,11 +104,14 @@ impl Snapshots {
 
     async fn described(&self, filter: Filter, and: Option<Filter>) -> Result<Vec<Snapshot>, Fault> {
         let request = self.ec2.describe_snapshots().owner_ids("self").filters(filter);
-        let request = and.into_iter().fold(request, |request, filter| request.filters(filter));
+        let request = match and {
+            Some(filter) => request.filters(filter),
+            None => request,
+        };
         let mut pages = request.into_paginator().send();
         let mut snapshots = Vec::new();
         while let Some(page) = pages.next().await {
-            snapshots.extend(page?.snapshots.unwrap_or_default().into_iter().filter_map(snapshot));
+            snapshots.extend(page?.snapshots().iter().filter_map(snapshot));
         }
         Ok(snapshots)
     }
@@ -147,7 +150,8 @@ impl Snapshots {
         let known = self.ec2.describe_locked_snapshots().snapshot_ids(id).send().await?;
         let lock = known.snapshots().iter().find(|lock| lock.snapshot_id() == Some(id));
         let state = lock.and_then(|lock| lock.lock_state()).map(LockState::as_str);
-        let Some(asked) = Asked::beyond(state, lock.and_then(|lock| lock.lock_duration()), wanted) else { return Ok(false) };
+        let days = lock.and_then(aws_sdk_ec2::types::LockedSnapshotsInfo::lock_duration);
+        let Some(asked) = Asked::beyond(state, days, wanted) else { return Ok(false) };
         let mode = match asked.mode {
             Lock::Governance => AwsLockMode::Governance,
             Lock::Compliance => AwsLockMode::Compliance,
@@ -206,7 +210,7 @@ fn aws_tags(tags: &[(String, String)]) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
-fn snapshot(described: aws_sdk_ec2::types::Snapshot) -> Option<Snapshot> {
+fn snapshot(described: &aws_sdk_ec2::types::Snapshot) -> Option<Snapshot> {
     let id = SnapshotId::parse(described.snapshot_id()?).ok()?;
     let state = match described.state() {
         Some(SnapshotState::Pending) => State::Pending,

@@ -10,7 +10,7 @@ use crate::evidence::{FORMAT, Level, Manifest};
 use crate::guardrails::EvidenceLock;
 use crate::id::AccountId;
 use crate::report::sealed::{SealOutcome, SealResult};
-use crate::step::{Change as _, Lock, LockSnapshot};
+use crate::step::{Lock, LockSnapshot};
 
 /// The tag that repeats the root.
 const HASH_TAG: &str = "ir:hash";
@@ -35,7 +35,7 @@ impl Delivery<'_> {
 
     /// The copy under the forensics key, in the account of its source: handed over.
     pub(super) async fn transit(&self, work: &Work<'_>, case: &mut Case) -> Result<SealResult, Retry> {
-        let mut result = self.result(work);
+        let mut result = Self::result(work);
         result.outcome = SealOutcome::HandedOver;
         let Some((forensics, clients)) = &self.function.forensics else {
             self.fail(work, case, FailedStep::Share, "no forensics account is configured any more".to_owned()).await?;
@@ -91,7 +91,7 @@ impl Delivery<'_> {
         if case.has_failed(&work.snapshot.id, FailedStep::Create) {
             return Ok(false);
         }
-        let (said, cause) = (work.snapshot.message.as_deref(), work.cause);
+        let words = [work.cause, work.snapshot.message.as_deref()];
         match work.snapshot.state {
             // What EC2 says now counts: of a set that failed some may be whole.
             State::Completed => Ok(true),
@@ -101,7 +101,7 @@ impl Delivery<'_> {
                 Err(case.failed("reading a snapshot", &fault))
             }
             _ => {
-                let why: Vec<&str> = [cause, said].into_iter().flatten().collect();
+                let why: Vec<&str> = words.into_iter().flatten().collect();
                 let why = if why.is_empty() { "EC2 does not say why".to_owned() } else { why.join("; ") };
                 self.fail(work, case, FailedStep::Create, why).await?;
                 Ok(false)
@@ -111,7 +111,7 @@ impl Delivery<'_> {
 
     /// Locks, hashes, tags and records a snapshot, unless the ledger says that this was done, or failed.
     async fn sealed(&self, work: &Work<'_>, case: &mut Case, lock: &EvidenceLock) -> Result<SealResult, Retry> {
-        let mut result = self.result(work);
+        let mut result = Self::result(work);
         if let Some(sealed) = case.sealed(&work.snapshot.id) {
             return Ok(told(result, &sealed));
         }
@@ -165,9 +165,10 @@ impl Delivery<'_> {
         let Some(mode) = Lock::of(lock.mode) else { return Ok(Locked::NotWanted) };
         let snapshot = work.snapshot.id.clone();
         let wanted = LockSnapshot { region: work.region.clone(), snapshot, mode, days: lock.days };
+        let how = format!("{} for {} days", if mode == Lock::Compliance { "compliance" } else { "governance" }, lock.days);
         match work.place.lock(&wanted).await {
-            Ok(true) => Ok(Locked::Locked(wanted.on())),
-            Ok(false) => Ok(Locked::Locked(format!("{}, or better, already", wanted.on()))),
+            Ok(true) => Ok(Locked::Locked(how)),
+            Ok(false) => Ok(Locked::Locked(format!("{how} or better, already"))),
             Err(fault) if fault.is_retryable() => Err(fault),
             Err(fault) => Ok(Locked::NotLocked(fault.to_string())),
         }
@@ -190,7 +191,7 @@ impl Delivery<'_> {
         self.function.forensics.as_ref().map(|(forensics, _)| &forensics.account)
     }
 
-    fn result(&self, work: &Work<'_>) -> SealResult {
+    fn result(work: &Work<'_>) -> SealResult {
         SealResult {
             case: work.claim.case.clone(),
             snapshot: work.snapshot.id.clone(),

@@ -176,7 +176,7 @@ fn a_copy_belongs_to_the_case_that_began_it_and_to_no_other() {
     let case = open(&[OURS]);
     assert_eq!(says(&claim, this, None, &case, &[]), None);
     let intent = copied(Role::Transit, ACCOUNT, None);
-    assert_eq!(says(&claim, this, None, &case, &ledger(&[intent.clone()])), Some(Provenance::Intent));
+    assert_eq!(says(&claim, this, None, &case, &ledger(std::slice::from_ref(&intent))), Some(Provenance::Intent));
     let begun = ledger(&[intent, copied(Role::Transit, ACCOUNT, Some(this))]);
     assert_eq!(says(&claim, this, None, &case, &begun), Some(Provenance::Snapshot));
     assert_eq!(says(&claim, other, None, &case, &begun), None, "a second copy under the same tags");
