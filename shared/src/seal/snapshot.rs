@@ -101,7 +101,8 @@ impl Delivery<'_> {
                 Err(case.failed("reading a snapshot", &fault))
             }
             _ => {
-                let why: Vec<&str> = words.into_iter().flatten().collect();
+                let mut why: Vec<&str> = words.into_iter().flatten().collect();
+                why.dedup();
                 let why = if why.is_empty() { "EC2 does not say why".to_owned() } else { why.join("; ") };
                 self.fail(work, case, FailedStep::Create, why).await?;
                 Ok(false)
