@@ -193,14 +193,13 @@ impl<'a> Pages<'a> {
         let request = match (&self.token, self.from) {
             (Some(token), _) => request.next_token(token),
             (None, 0) => request,
-            // Indexes are numbers of 31 bits in the API: behind the last one there is no block.
             (None, from) => {
-                if let Ok(from) = i32::try_from(from) {
-                    request.starting_block_index(from)
-                } else {
+                // Indexes are numbers of 31 bits in the API: behind the last one there is no block.
+                let Ok(from) = i32::try_from(from) else {
                     self.ended = true;
                     return Ok(None);
-                }
+                };
+                request.starting_block_index(from)
             }
         };
         match request.send().await {

@@ -104,13 +104,14 @@ impl Snapshots {
 
     async fn described(&self, filter: Filter, and: Option<Filter>) -> Result<Vec<Snapshot>, Fault> {
         let request = self.ec2.describe_snapshots().owner_ids("self").filters(filter);
-        let request = and
-            .into_iter()
-            .fold(request, aws_sdk_ec2::operation::describe_snapshots::builders::DescribeSnapshotsFluentBuilder::filters);
+        let request = match and {
+            Some(filter) => request.filters(filter),
+            None => request,
+        };
         let mut pages = request.into_paginator().send();
         let mut snapshots = Vec::new();
         while let Some(page) = pages.next().await {
-            snapshots.extend(page?.snapshots.unwrap_or_default().iter().filter_map(snapshot));
+            snapshots.extend(page?.snapshots().iter().filter_map(snapshot));
         }
         Ok(snapshots)
     }
@@ -149,10 +150,8 @@ impl Snapshots {
         let known = self.ec2.describe_locked_snapshots().snapshot_ids(id).send().await?;
         let lock = known.snapshots().iter().find(|lock| lock.snapshot_id() == Some(id));
         let state = lock.and_then(|lock| lock.lock_state()).map(LockState::as_str);
-        let Some(asked) = Asked::beyond(state, lock.and_then(aws_sdk_ec2::types::LockedSnapshotsInfo::lock_duration), wanted)
-        else {
-            return Ok(false);
-        };
+        let days = lock.and_then(aws_sdk_ec2::types::LockedSnapshotsInfo::lock_duration);
+        let Some(asked) = Asked::beyond(state, days, wanted) else { return Ok(false) };
         let mode = match asked.mode {
             Lock::Governance => AwsLockMode::Governance,
             Lock::Compliance => AwsLockMode::Compliance,

@@ -124,7 +124,7 @@ pub fn sealed_notification(news: SealNews<'_>) -> Option<Notification> {
     let first = news.results.first()?;
     let failed = news.results.iter().filter(|result| matches!(result.outcome, SealOutcome::Failed(_))).count();
     let all = news.results.len();
-    let what = if failed == 0 { "EVIDENCE SEALED" } else { "EVIDENCE NOT SEALED" };
+    let what = if failed == 0 { "SEALED" } else { "NOT SEALED" };
     let count = if failed == 0 { plural(all) } else { format!("{failed} of {}", plural(all)) };
     let subject = format!("[Tourniquet] {what}: {count} of {} in {} ({})", first.instance, first.account, first.region);
     let mut text = String::new();
@@ -145,7 +145,7 @@ pub fn sealed_notification(news: SealNews<'_>) -> Option<Notification> {
     if !next.is_empty() {
         line("");
         line("NEXT");
-        for content in &next {
+        for content in next {
             line(&format!("  {content}"));
         }
     }

@@ -10,7 +10,7 @@ use crate::evidence::{FORMAT, Level, Manifest};
 use crate::guardrails::EvidenceLock;
 use crate::id::AccountId;
 use crate::report::sealed::{SealOutcome, SealResult};
-use crate::step::{Change as _, Lock, LockSnapshot};
+use crate::step::{Lock, LockSnapshot};
 
 /// The tag that repeats the root.
 const HASH_TAG: &str = "ir:hash";
@@ -22,7 +22,7 @@ impl Delivery<'_> {
     pub(super) async fn source(&self, work: &Work<'_>, case: &mut Case, lock: &EvidenceLock) -> Result<SealResult, Retry> {
         let mut result = self.sealed(work, case, lock).await?;
         // One that could not be hashed can be copied all the same, and read under the forensics key.
-        let is_whole = !case.has_failed(&work.snapshot.id, FailedStep::Create, &self.actor.request_id);
+        let is_whole = !case.has_failed(&work.snapshot.id, FailedStep::Create);
         if let Some((forensics, _)) = self.function.forensics.as_ref().filter(|_| is_whole) {
             let to = (work.place, work.holder, Role::Transit);
             result.copy = self.copy(work, case, to, forensics).await?;
@@ -88,10 +88,10 @@ impl Delivery<'_> {
     /// Whether a snapshot is whole. One that failed is recorded as failed; one that is not there yet is left to another
     /// delivery.
     async fn is_completed(&self, work: &Work<'_>, case: &mut Case) -> Result<bool, Retry> {
-        if case.has_failed(&work.snapshot.id, FailedStep::Create, &self.actor.request_id) {
+        if case.has_failed(&work.snapshot.id, FailedStep::Create) {
             return Ok(false);
         }
-        let (said, reason) = (work.snapshot.message.as_deref(), work.cause);
+        let words = [work.cause, work.snapshot.message.as_deref()];
         match work.snapshot.state {
             // What EC2 says now counts: of a set that failed some may be whole.
             State::Completed => Ok(true),
@@ -101,7 +101,8 @@ impl Delivery<'_> {
                 Err(case.failed("reading a snapshot", &fault))
             }
             _ => {
-                let why: Vec<&str> = [reason, said].into_iter().flatten().collect();
+                let mut why: Vec<&str> = words.into_iter().flatten().collect();
+                why.dedup();
                 let why = if why.is_empty() { "EC2 does not say why".to_owned() } else { why.join("; ") };
                 self.fail(work, case, FailedStep::Create, why).await?;
                 Ok(false)
@@ -121,7 +122,7 @@ impl Delivery<'_> {
         // Before it is hashed: what is locked stays while it is read.
         let locked = self.lock(work, lock).await.map_err(|fault| case.failed("locking a snapshot", &fault))?;
         result.locked = Some(locked.clone());
-        if case.has_failed(&work.snapshot.id, FailedStep::Hash, &self.actor.request_id) {
+        if case.has_failed(&work.snapshot.id, FailedStep::Hash) {
             return Ok(result);
         }
         let source = case.sealed(&work.claim.source).filter(|source| source.snapshot != work.snapshot.id);
@@ -165,9 +166,10 @@ impl Delivery<'_> {
         let Some(mode) = Lock::of(lock.mode) else { return Ok(Locked::NotWanted) };
         let snapshot = work.snapshot.id.clone();
         let wanted = LockSnapshot { region: work.region.clone(), snapshot, mode, days: lock.days };
+        let how = format!("{} for {} days", if mode == Lock::Compliance { "compliance" } else { "governance" }, lock.days);
         match work.place.lock(&wanted).await {
-            Ok(true) => Ok(Locked::Locked(wanted.on())),
-            Ok(false) => Ok(Locked::Locked(format!("{}, or better, already", wanted.on()))),
+            Ok(true) => Ok(Locked::Locked(how)),
+            Ok(false) => Ok(Locked::Locked(format!("{how} or better, already"))),
             Err(fault) if fault.is_retryable() => Err(fault),
             Err(fault) => Ok(Locked::NotLocked(fault.to_string())),
         }

@@ -34,7 +34,7 @@ fn result(snapshot: &str, role: Role) -> SealResult {
         recorded: Provenance::Snapshot,
         hashes: vec![hash(Level::BlockIndex), hash(Level::Content)],
         without_content: None,
-        locked: Some(Locked::Locked("snap-0000000000000000a in governance mode for 365 days".to_owned())),
+        locked: Some(Locked::Locked("governance for 365 days".to_owned())),
         compared: None,
         missing: Vec::new(),
         copy: None,
@@ -114,7 +114,7 @@ fn a_copy_with_other_content_is_said_loudly() {
     let compared = Some(Compared { same_blocks: Some(true), same_content: Some(false) });
     let outcome = SealOutcome::Failed("it is not what its source is: the content differs".to_owned());
     let text = told(&[SealResult { compared, outcome, spent: None, ..forensic() }], Some(&forensics()), false);
-    assert!(text.starts_with("[Tourniquet] EVIDENCE NOT SEALED: 1 of 1 snapshot of "), "{text}");
+    assert!(text.starts_with("[Tourniquet] NOT SEALED: 1 of 1 snapshot of "), "{text}");
     assert!(text.contains("ITS CONTENT IS NOT THE ONE OF ITS SOURCE"), "{text}");
     assert!(!text.contains("you may delete it"), "{text}");
 }
