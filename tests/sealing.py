@@ -32,6 +32,29 @@ def snapshots(lab, **changed):
         lab.set_snapshots(**before)
 
 
+class asleep:
+    """The rules sleep: what is delivered is what the test delivers."""
+
+    def __init__(self, scene):
+        self.lab, self.events, made = scene.lab, scene.lab.client("events"), scene.deployment.resources
+        self.rules = [made[name].ref for name in ("SnapshotReady", "CopyReady") if name in made]
+
+    def __enter__(self):
+        for rule in self.rules:
+            self.events.disable_rule(Name=rule)
+
+    def __exit__(self, *_):
+        # What ends now is not delivered any more.
+        self.lab.wait_for(lambda: not self.lab.snapshot_settings()["pending"])
+        for rule in self.rules:
+            self.events.enable_rule(Name=rule)
+
+
+def settled(lab, *snapshot_ids):
+    """Until these are pending no more."""
+    return lab.wait_for(lambda: not set(lab.snapshot_settings()["pending"]) & set(snapshot_ids))
+
+
 def of(lab, instance, stage=None):
     """The snapshots with the instance's tag: those taken of it, or the copies of a stage, as EC2 describes them."""
     filters = [{"Name": "tag:ir:instance", "Values": [getattr(instance, "id", instance)]}]
