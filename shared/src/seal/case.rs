@@ -64,9 +64,9 @@ impl Case {
     pub(super) fn failure(&self, snapshot: &SnapshotId) -> Option<Failed> {
         let is_mended = |step: FailedStep| match step {
             FailedStep::Hash => self.sealed(snapshot).is_some(),
-            FailedStep::Share => self.records().any(|(_, record)| {
-                matches!(record, SealRecord::Shared { snapshot: shared, .. } if shared == *snapshot)
-            }),
+            FailedStep::Share => self
+                .records()
+                .any(|(_, record)| matches!(record, SealRecord::Shared { snapshot: shared, .. } if shared == *snapshot)),
             FailedStep::Copy => {
                 self.records().any(|(_, record)| matches!(record, SealRecord::Copied(copy) if copy.from == *snapshot))
             }
