@@ -14,7 +14,7 @@ import evidence_hash
 from crash_targets import Accused
 from fault_rules import PASSING
 from lab import seed
-from lab.case_file import CaseFile, read_all
+from lab.case_file import CaseFile
 from sealing import FORENSICS, Ledger, contained, event, ids, locks, manifest, of, settled, tags
 
 _patterns = {}
@@ -66,7 +66,8 @@ class SealedSource(Accused):
         previous, number = None, 0
         for key in sorted(file.objects):
             if not re.search(r"/\d{4}\.json$", key):
-                put(key.replace(file.id, self.case), file.objects[key])
+                if "/event-" in key:
+                    put(key.replace(file.id, self.case), file.objects[key])
                 continue
             entry = json.loads(recast(file.objects[key].decode(), words))
             if number and entry["entry"] != "acted":
@@ -97,7 +98,10 @@ class SealedSource(Accused):
 
     def expected(self, column, call):
         good, lasts = self.outcome, column.scope == "event"
-        if column.is_crash or column.kind == "garbage" or column.kind in PASSING and not lasts:
+        if column.kind == "garbage":
+            # Shared to all appearance: that it is not shows in the copy, and the next delivery shares it anew.
+            return {"failed"} if call.stage == "share" else {good}
+        if column.is_crash or column.kind in PASSING and not lasts:
             return {good}
         if call.stage == "guardrails":
             # Evidence is locked as if they said nothing of it.
@@ -106,7 +110,7 @@ class SealedSource(Accused):
             if call.stage in ("locks", "lock", "tag"):
                 # Said, and no reason not to seal it.
                 return {good}
-            if call.stage in ("blocks", "copy", "share", "enter"):
+            if call.stage in ("blocks", "manifest", "copy", "share", "enter"):
                 return {"failed"} if (self.role, call.stage) != ("forensic", "enter") else self._in_queue(lasts)
         return self._in_queue(lasts)
 
@@ -117,7 +121,7 @@ class SealedSource(Accused):
 
     def owns(self, resource):
         mine = [self.source, *ids(self.transits()), *ids(self.forensics())]
-        return resource.endswith("snapshot/*") or any(resource.endswith(f"snapshot/{one}") for one in mine)
+        return resource == "*" or resource.endswith("snapshot/*") or any(resource.endswith(f"snapshot/{one}") for one in mine)
 
     def transits(self):
         return of(self.lab, self.instance, "transit")
@@ -222,7 +226,3 @@ def recast(text, words):
     for old, new in words.items():
         text = text.replace(old, new)
     return text
-
-
-def all_of(scene, prefix):
-    return read_all(scene.lab.client("s3"), scene.bucket, prefix)

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from fault_matrix import REPEATED, Cell, Matrix
 from fault_rules import expected
+from lab.case_file import read_all
 
 LONGEST_COPY = 120
 """Seconds for which an intent to copy keeps other deliveries from it."""
@@ -32,10 +33,12 @@ class SealMatrix(Matrix):
         self.lab.wait_for(lambda: intents_end(cell.target.ledger) < time.time(), LONGEST_COPY + 30, interval=1)
         self._deliver(again, event, str(uuid.uuid4()))
         again.outcome = cell.later = self._outcome(again)
+        cell.target.ledger.keep()
         assert cell.later == again.target.outcome, f"left alone afterwards it ends {cell.later}"
         self._check_end(again)
 
     def _check_always(self, cell):
+        cell.target.ledger.keep()
         right = expected(cell.column, cell.call, cell.target)
         if cell.outcome not in right:
             last = cell.attempts[-1]
@@ -53,10 +56,11 @@ class SealMatrix(Matrix):
             assert failed and cell.target.ledger.told(cell.target.snapshot), "failed, and nobody was told"
         self._check_messages(cell, None)
         if cell.outcome == cell.target.outcome:
-            self._check_end(cell)
+            self._check_end(cell, ())
 
-    def _check_end(self, cell, lawful=()):
-        cell.target.check_kept(self._writes(cell))
+    def _check_end(self, cell, lawful=None):
+        if lawful is None:
+            cell.target.check_kept(self._writes(cell))
         spoilt = {cell.call.stage} if cell.call and cell.column.kind == "access_denied" else set()
         cell.target.check_end(spoilt)
 
@@ -74,9 +78,10 @@ class SealMatrix(Matrix):
 
     def _only_these_cases(self):
         """No case but those that were there."""
-        cases = {cell.target.case for cell in self.cells}
-        for cell in self.cells:
-            assert cell.target.ledger.file().open["case"] in cases
+        made = read_all(self.lab.client("s3"), self.scene.bucket, "targets/")
+        wanted = {f"targets/{cell.target.key}.json" for cell in self.cells}
+        for key in wanted:
+            assert json.loads(made[key])["case"] in {cell.target.case for cell in self.cells}
 
 
 def intents_end(ledger):

@@ -91,7 +91,7 @@ def _pattern(operation, subject):
         key = subject.split("/", 1)[1] if "/" in subject else ""
         key = re.sub(r"^targets/.*", "targets/*", key)
         key = re.sub(r"^cases/[^/]+/", "cases/*/", re.sub(r"(event-|snap-)[0-9a-f]+", r"\1*", key))
-        return f"*/{key}"
+        return f"*/{key}" if key else "*"
     part = subject.partition(" ")[2]
     return f"* {part}" if part and not _OF_THE_TARGET.fullmatch(part) else "*"
 

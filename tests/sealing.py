@@ -76,13 +76,21 @@ def locks(lab, snapshot_ids):
 
 
 class Ledger:
-    """A case as it lies in the bucket, read anew each time."""
+    """A case as it lies in the bucket, read anew each time unless it is kept."""
 
     def __init__(self, scene, instance, case):
         self.scene, self.id = scene, case
         self.key = f"{scene.lab.account}/instance/{getattr(instance, 'id', instance)}"
+        self.kept = None
+
+    def keep(self):
+        """Read it once for all that is asked until this is called again."""
+        self.kept = None
+        self.kept = self.file()
 
     def file(self):
+        if self.kept:
+            return self.kept
         case = CaseFile.of_target(self.scene.lab.client("s3"), self.scene.bucket, self.key)
         assert case.id == self.id
         return case
