@@ -32,6 +32,29 @@ def snapshots(lab, **changed):
         lab.set_snapshots(**before)
 
 
+class asleep:
+    """The rules sleep: what is delivered is what the test delivers."""
+
+    def __init__(self, scene):
+        self.lab, self.events, made = scene.lab, scene.lab.client("events"), scene.deployment.resources
+        self.rules = [made[name].ref for name in ("SnapshotReady", "CopyReady") if name in made]
+
+    def __enter__(self):
+        for rule in self.rules:
+            self.events.disable_rule(Name=rule)
+
+    def __exit__(self, *_):
+        # What ends now is not delivered any more.
+        self.lab.wait_for(lambda: not self.lab.snapshot_settings()["pending"])
+        for rule in self.rules:
+            self.events.enable_rule(Name=rule)
+
+
+def settled(lab, *snapshot_ids):
+    """Until these are pending no more."""
+    return lab.wait_for(lambda: not set(lab.snapshot_settings()["pending"]) & set(snapshot_ids))
+
+
 def of(lab, instance, stage=None):
     """The snapshots with the instance's tag: those taken of it, or the copies of a stage, as EC2 describes them."""
     filters = [{"Name": "tag:ir:instance", "Values": [getattr(instance, "id", instance)]}]
@@ -53,13 +76,21 @@ def locks(lab, snapshot_ids):
 
 
 class Ledger:
-    """A case as it lies in the bucket, read anew each time."""
+    """A case as it lies in the bucket, read anew each time unless it is kept."""
 
     def __init__(self, scene, instance, case):
         self.scene, self.id = scene, case
         self.key = f"{scene.lab.account}/instance/{getattr(instance, 'id', instance)}"
+        self.kept = None
+
+    def keep(self):
+        """Read it once for all that is asked until this is called again."""
+        self.kept = None
+        self.kept = self.file()
 
     def file(self):
+        if self.kept:
+            return self.kept
         case = CaseFile.of_target(self.scene.lab.client("s3"), self.scene.bucket, self.key)
         assert case.id == self.id
         return case

@@ -22,7 +22,7 @@ impl Delivery<'_> {
     pub(super) async fn source(&self, work: &Work<'_>, case: &mut Case, lock: &EvidenceLock) -> Result<SealResult, Retry> {
         let mut result = self.sealed(work, case, lock).await?;
         // One that could not be hashed can be copied all the same, and read under the forensics key.
-        let is_whole = !case.has_failed(&work.snapshot.id, FailedStep::Create);
+        let is_whole = !case.has_failed(&work.snapshot.id, FailedStep::Create, &self.actor.request_id);
         if let Some((forensics, _)) = self.function.forensics.as_ref().filter(|_| is_whole) {
             let to = (work.place, work.holder, Role::Transit);
             result.copy = self.copy(work, case, to, forensics).await?;
@@ -88,7 +88,7 @@ impl Delivery<'_> {
     /// Whether a snapshot is whole. One that failed is recorded as failed; one that is not there yet is left to another
     /// delivery.
     async fn is_completed(&self, work: &Work<'_>, case: &mut Case) -> Result<bool, Retry> {
-        if case.has_failed(&work.snapshot.id, FailedStep::Create) {
+        if case.has_failed(&work.snapshot.id, FailedStep::Create, &self.actor.request_id) {
             return Ok(false);
         }
         let words = [work.cause, work.snapshot.message.as_deref()];
@@ -122,7 +122,7 @@ impl Delivery<'_> {
         // Before it is hashed: what is locked stays while it is read.
         let locked = self.lock(work, lock).await.map_err(|fault| case.failed("locking a snapshot", &fault))?;
         result.locked = Some(locked.clone());
-        if case.has_failed(&work.snapshot.id, FailedStep::Hash) {
+        if case.has_failed(&work.snapshot.id, FailedStep::Hash, &self.actor.request_id) {
             return Ok(result);
         }
         let source = case.sealed(&work.claim.source).filter(|source| source.snapshot != work.snapshot.id);
