@@ -282,6 +282,16 @@ impl Plan {
         }
     }
 
+    /// The case that what it makes is filed under.
+    #[must_use]
+    pub fn filed_under(&self) -> Option<&CaseId> {
+        self.steps().find_map(|step| match step {
+            Step::PrepareIsolationGroup(step) => Some(&step.origin.case),
+            Step::SnapshotVolumes(step) => Some(&step.origin.case),
+            _ => None,
+        })
+    }
+
     /// Files everything it makes under `case`: the one that stands, where a finding joins it.
     pub fn file_under(&mut self, case: &CaseId) {
         for step in self.then.iter_mut().flat_map(|stage| &mut stage.steps) {

@@ -61,7 +61,12 @@ impl Kind for Instances {
 
     fn missing(decided: &Decided<Self>, plan: &Plan, state: &Found, responder: &Responder, _: Timestamp) -> Plan {
         let observed = Observed { state: state.clone(), ..decided.grounds() };
-        let fresh = instance::decide(decided.finding(), &decided.target, &observed, responder).plan;
+        let mut fresh = instance::decide(decided.finding(), &decided.target, &observed, responder).plan;
+        // Decided afresh it is filed as if this finding had opened the case: whatever another one had made for it would
+        // be made again, a second set of snapshots among it.
+        if let Some(case) = plan.filed_under().or_else(|| decided.decision().plan.filed_under()) {
+            fresh.file_under(case);
+        }
         instance::missing(plan, &fresh, state)
     }
 
