@@ -76,7 +76,7 @@ pub use remove_public_address::RemovePublicAddress;
 pub use revoke_older_sessions::RevokeOlderSessions;
 pub use snapshot_volumes::{INSTANCE_TAG, SnapshotVolumes};
 pub use stop_on_shutdown::StopOnShutdown;
-pub use untrack_connections::{OPEN_SECONDS, OPEN_TAG, UntrackConnections};
+pub use untrack_connections::{OPEN_SECONDS, UntrackConnections};
 
 /// What every step says of itself.
 pub trait Change {
