@@ -321,6 +321,15 @@ impl Step {
         }
     }
 
+    /// Whether undoing this one leaves nothing to undo of `later`, which changed the same thing again.
+    #[must_use]
+    pub fn is_undone_with(&self, later: &Self) -> bool {
+        match (self, later) {
+            (Self::DisassociateAddress(step), Self::DisassociateAddress(later)) => step.allocation == later.allocation,
+            _ => false,
+        }
+    }
+
     /// Whether it was so before us, and stays so when everything else is undone.
     #[must_use]
     pub fn was_before(&self) -> bool {

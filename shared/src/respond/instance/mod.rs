@@ -2,6 +2,7 @@
 
 mod describe;
 mod evidence;
+mod groups;
 mod observe;
 mod raw;
 
@@ -72,6 +73,7 @@ impl Kind for Instances {
 
     fn complete(plan: &mut Plan, state: &Found) {
         if let Some(instance) = state.instance() {
+            plan.forget_groups(&instance.gone);
             plan.know_groups(&instance.isolation);
         }
     }
@@ -94,18 +96,11 @@ impl Kind for Instances {
     }
 
     async fn apply(function: &Function<Self>, decided: &Decided<Self>, step: &Step) -> Result<Applied, Fault> {
-        let (account, region) = (&decided.finding().account, &decided.finding().region);
-        let applied = step.apply_to_instance(&Compute::new(&decided.access, region)).await?;
-        // A group is ours once it is recorded; before that, whatever its name and tags say, it is nobody's.
-        if let Step::PrepareIsolationGroup(prepared) = applied.as_done.as_ref().unwrap_or(step)
-            && let Some(group) = &prepared.group
-        {
-            let store = &function.store;
-            if decided.state.instance().is_none_or(|instance| !instance.knows_group(&prepared.vpc, group)) {
-                store.record_isolation_group(account, region, &prepared.vpc, group).await?;
-            }
+        let aws = Compute::new(&decided.access, &decided.finding().region);
+        match step {
+            Step::PrepareIsolationGroup(step) => groups::prepare(function, decided, step, &aws).await,
+            other => other.apply_to_instance(&aws).await,
         }
-        Ok(applied)
     }
 
     async fn beside(delivery: &Delivery<'_, Self>, work: &Work<Self>) -> Option<evidence::Beside> {
