@@ -396,6 +396,16 @@ def test_same_finding_again_takes_no_second_set(scene):
     assert len(snapshots_of(scene.lab, instance)) == 2
 
 
+def test_another_finding_joins_the_case_and_takes_no_second_set(scene):
+    instance = seed_instances.instance(scene.lab, data_volumes=1, elastic_address=True)
+    first, other = scene.fire(scene.accuse_instance(instance)), scene.fire(scene.accuse_instance(instance))
+    assert other.result["case"] == first.result["case"]
+    assert (other.result["outcome"], other.result.get("repeat")) == ("contained", True)
+    assert len(snapshots_of(scene.lab, instance)) == 2
+    assert other.changes() == [] and other.messages() == []
+    assert len(other.case.open["findings"]) == 2
+
+
 def test_one_of_three_interfaces_fails_and_the_others_stay_isolated(scene):
     instance = seed_instances.instance(scene.lab, interfaces=3)
     stubborn = instance.interfaces[1]

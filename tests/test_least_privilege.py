@@ -5,15 +5,23 @@ deliveries below use every permission once, so that this file proves the same wh
 """
 
 import json
-from fnmatch import fnmatchcase
 
 import pytest
 from lab import organization, policies, seed, stage
+from lab.stage import FUNCTION
 from lab_assertions import refused
-from scene import ATTEMPTS
-
-PROBE = "probe"
-"""Session name of the calls made here with the role's own credentials."""
+from privileges import (
+    PROBE,
+    calls_of,
+    check_actions_are_named,
+    denied_in,
+    fail_for_good,
+    granted_on_everything,
+    grants_in,
+    name_of,
+    statements_of,
+    unused_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +33,7 @@ def played(scene):
     # Every listed role is asked for; in the last account nobody made it.
     for number in (organization.MEMBERS[1], organization.WITHOUT_ROLE):
         scene.fire(scene.accuse(seed.user(lab.in_account(number))))
-    failing = scene.copy(retry_delays_ms=[10, 10])
-    lab.fault(failing, at_call=1, kind="crash_after", times=ATTEMPTS)
-    since = len(lab.deliveries())
-    failed = scene.invoke(scene.accuse(seed.user(lab)), failing)
-    lab.clear_faults()
-    assert len(failed.attempts) == ATTEMPTS
-    lab.wait_for(lambda: [d for d in lab.deliveries(since) if d.get("request_id") == failed.request_id])
+    fail_for_good(scene, scene.accuse(seed.user(lab)), FUNCTION)
     return scene
 
 
@@ -72,35 +74,20 @@ def walk(scene, event, full):
 
 
 def role_name(scene):
-    return scene.role_arn.rsplit("/", 1)[1]
+    return name_of(scene.role_arn)
 
 
 def calls_of_the_role(scene):
     """Every call the function made, or Lambda made with its role, in the whole run."""
-    prefix = f"arn:aws:sts::{scene.lab.account}:assumed-role/{role_name(scene)}/"
-    mine = [c for c in scene.lab.calls() if (c["principal"] or "").startswith(prefix)]
-    return [c for c in mine if not c["principal"].endswith(f"/{PROBE}")]
+    return calls_of(scene.lab, scene.role_arn)
 
 
 def calls_of_the_members_role(scene):
-    there = stage.member_role_arn(organization.MEMBERS[0])
-    made = scene.lab.calls(role=there)
-    return [c for c in made if not c["principal"].endswith(f"/{PROBE}")]
+    return calls_of(scene.member(), stage.member_role_arn(organization.MEMBERS[0]))
 
 
 def statements(scene):
     return statements_of(scene.lab, role_name(scene))
-
-
-def statements_of(lab, name):
-    iam = lab.client("iam")
-    assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
-    (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
-    return iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]
-
-
-def listed(value):
-    return value if isinstance(value, list) else [value]
 
 
 def grants(scene):
@@ -108,16 +95,10 @@ def grants(scene):
     return grants_in(statements(scene))
 
 
-def grants_in(statements):
-    allowed = [s for s in statements if s["Effect"] == "Allow"]
-    return {(a, r) for s in allowed for a in listed(s["Action"]) for r in listed(s["Resource"])}
-
-
 @pytest.mark.parametrize("made_by", [calls_of_the_role, calls_of_the_members_role])
 def test_role_is_enough(played, made_by):
     """Not one call was refused for want of a permission; what a fault refused was never asked of IAM."""
-    denied = [(c["service"], c["action"], c["resource"]) for c in made_by(played) if c["decision"] == "deny"]
-    assert denied == []
+    assert denied_in(made_by(played)) == []
 
 
 def test_everything_granted_is_used(played, capsys):
@@ -129,30 +110,12 @@ def test_everything_granted_in_a_member_account_is_used(played, capsys):
     assert unused_of("the member's role", granted, calls_of_the_members_role(played), capsys) == set()
 
 
-def unused_of(name, granted, calls, capsys):
-    used = {(f"{c['service']}:{c['action']}", c["resource"]) for c in calls if c["decision"] == "allow"}
-    unused = {
-        (action, pattern)
-        for action, pattern in granted
-        if not any(action.lower() == call.lower() and fnmatchcase(arn, pattern) for call, arn in used)
-    }
-    with capsys.disabled():
-        print(
-            f"\nleast privilege of {name}: {len(granted)} grants, {len(granted) - len(unused)} used, "
-            f"{len(used)} distinct calls"
-        )
-    return unused
-
-
 def test_actions_are_named_one_by_one(scene):
-    """No wildcard can grow with what AWS adds."""
-    for statement in statements(scene):
-        assert "NotAction" not in statement and "NotResource" not in statement
-        assert not any("*" in action for action in listed(statement["Action"])), statement["Sid"]
+    check_actions_are_named(statements(scene))
 
 
 def test_only_what_takes_no_resource_is_granted_on_everything(scene):
-    on_everything = {s["Sid"] for s in statements(scene) if s["Effect"] == "Allow" and "*" in listed(s["Resource"])}
+    on_everything = granted_on_everything(statements(scene))
     assert on_everything == {"ReadFindingAtSource", "ReadAndNoteImportedFinding", "LookUpWhatItDid"}
 
 

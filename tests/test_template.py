@@ -320,7 +320,7 @@ GRANTED = {
         "ec2:CreateSnapshots", "ec2:CreateSnapshot", "ec2:LockSnapshot",
         "autoscaling:SetInstanceProtection", "autoscaling:EnterStandby", "autoscaling:DetachInstances",
         "elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:DeregisterInstancesFromLoadBalancer",
-        "iam:GetInstanceProfile", "iam:GetRole", "iam:GetRolePolicy", "iam:PutRolePolicy",
+        "iam:GetInstanceProfile", "iam:GetRolePolicy", "iam:PutRolePolicy",
     },
     SEAL: EVERY_FUNCTION | {
         "ec2:DescribeSnapshots", "ec2:DescribeLockedSnapshots", "ec2:LockSnapshot", "ec2:CreateTags", "ec2:CopySnapshot",
@@ -406,7 +406,7 @@ def test_nothing_that_destroys_or_unlocks_is_granted(resources):
 
 
 # Of an action of EC2 and friends, on each resource it is granted on: the conditions.
-ISOLATION_GROUP = {"StringLike": {"aws:ResourceTag/ir:isolation": "vpc-*"}}
+ISOLATION_GROUP = {"StringLike": {"aws:ResourceTag/ir:isolation": ["vpc-*", "open-vpc-*"]}}
 EVIDENCE = {"StringLike": {"aws:ResourceTag/ir:incident": "IR-*"}}
 NEW_EVIDENCE = {"StringLike": {"aws:RequestTag/ir:incident": "IR-*"}}
 HASH_ALONE = {
@@ -416,7 +416,7 @@ MADE_NOW = {"StringEquals": {"ec2:CreateAction": ["CreateSecurityGroup", "Create
 CONDITIONS = {
     INSTANCE: {
         ("ec2:CreateSecurityGroup", "security-group"): {
-            "StringLike": {"aws:RequestTag/ir:isolation": "vpc-*"},
+            "StringLike": {"aws:RequestTag/ir:isolation": ["vpc-*", "open-vpc-*"]},
             "ForAllValues:StringEquals": {
                 "aws:TagKeys": ["ir:incident", "ir:source", "ir:collected-by", "ir:isolation"]
             },

@@ -100,7 +100,11 @@ impl Plan {
     #[must_use]
     pub fn undo(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for undo in self.steps().rev().map(Step::undo) {
+        let steps: Vec<_> = self.steps().collect();
+        // What was changed again, because somebody had changed it back, is put where it was first.
+        let again = |at: usize, step: &Step| steps.iter().take(at).any(|earlier| earlier.is_undone_with(step));
+        let first = steps.iter().enumerate().rev().filter(|(at, step)| !again(*at, step));
+        for undo in first.map(|(_, step)| step.undo()) {
             lines.extend(undo.note.map(|note| format!("# {note}")));
             lines.extend(undo.commands);
         }

@@ -19,7 +19,7 @@ def run(lab, lines):
     """Carry the lines out, one after the other."""
     for line in lines:
         for service, operation, *words in typed(line):
-            _call(lab, service, operation, words)
+            call(lab, service, operation, words)
 
 
 def typed(line, folder=None):
@@ -32,7 +32,8 @@ def typed(line, folder=None):
     return [command.rstrip("\0").split("\0") for command in shell.stdout.split("\1\0") if command]
 
 
-def _call(lab, service, operation, words):
+def call(lab, service, operation, words):
+    """Makes the call that an `aws` with these words makes."""
     options = _options(words)
     region = options.pop("--region", [lab.region])
     client = lab.client(service, region=region[0])
@@ -43,7 +44,7 @@ def _call(lab, service, operation, words):
         is_off = option not in members and option.startswith("--no-")
         name, shape = members[f"--{option.removeprefix('--no-')}" if is_off else option]
         arguments[name] = _value(shape, values, is_off)
-    getattr(client, operation.replace("-", "_"))(**arguments)
+    return getattr(client, operation.replace("-", "_"))(**arguments)
 
 
 def _options(words):

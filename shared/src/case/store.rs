@@ -158,7 +158,7 @@ impl CaseStore {
     }
 
     /// Records an isolation group as ours. Of two that were made at once for one VPC the first recorded stays, and is
-    /// the one returned.
+    /// the one returned; `gone` is one that was recorded and is no longer there, which gives way.
     ///
     /// # Errors
     /// When the record cannot be read or written.
@@ -168,18 +168,19 @@ impl CaseStore {
         region: &Region,
         vpc: &VpcId,
         group: &GroupId,
-    ) -> Result<(), Fault> {
+        gone: Option<&GroupId>,
+    ) -> Result<GroupId, Fault> {
         let key = isolation_key(account, region);
         for _ in 0..MOST_RACES {
             let (mut recorded, etag) = self.recorded_groups(&key).await?;
-            if recorded.groups.get(vpc) == Some(group) {
-                return Ok(());
+            if let Some(first) = recorded.groups.get(vpc).filter(|first| Some(*first) != gone) {
+                return Ok(first.clone());
             }
             recorded.groups.insert(vpc.clone(), group.clone());
             let bytes = serde_json::to_vec(&recorded).map_err(|error| unreadable(&error.to_string()))?;
             let condition = etag.map_or(Condition::Absent, Condition::Unchanged);
             if let Written::Written(_) = self.put(&key, bytes, &condition).await? {
-                return Ok(());
+                return Ok(group.clone());
             }
         }
         Err(Fault { class: FaultClass::Retryable, ..unreadable(&format!("{key} keeps changing")) })

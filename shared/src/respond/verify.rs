@@ -78,6 +78,7 @@ impl<K: Kind> Delivery<'_, K> {
             }
             // What the attacker added since is remembered before it is changed, like everything else.
             work.case.plan = work.case.plan.clone().merged(&missing);
+            K::complete(&mut work.case.plan, &state);
             let (cuts, taken) =
                 tokio::join!(self.cut(&work.decided, &missing.cut), self.function.store.replace(&work.case, &etag));
             attempts.extend(cuts);

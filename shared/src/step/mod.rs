@@ -76,7 +76,7 @@ pub use remove_public_address::RemovePublicAddress;
 pub use revoke_older_sessions::RevokeOlderSessions;
 pub use snapshot_volumes::{INSTANCE_TAG, SnapshotVolumes};
 pub use stop_on_shutdown::StopOnShutdown;
-pub use untrack_connections::{OPEN_SECONDS, OPEN_TAG, UntrackConnections};
+pub use untrack_connections::{OPEN_SECONDS, UntrackConnections};
 
 /// What every step says of itself.
 pub trait Change {
@@ -318,6 +318,15 @@ impl Step {
                 step.user == other.user && step.serial == other.serial
             }
             _ => self == other,
+        }
+    }
+
+    /// Whether undoing this one leaves nothing to undo of `later`, which changed the same thing again.
+    #[must_use]
+    pub fn is_undone_with(&self, later: &Self) -> bool {
+        match (self, later) {
+            (Self::DisassociateAddress(step), Self::DisassociateAddress(later)) => step.allocation == later.allocation,
+            _ => false,
         }
     }
 

@@ -180,6 +180,18 @@ mod calls {
 
     impl PrepareIsolationGroup {
         pub(in super::super) async fn apply(&self, aws: &Compute) -> Result<Applied, Fault> {
+            match self.by_first_name(aws).await? {
+                Some(applied) => Ok(applied),
+                None => self.by_second_name(aws).await,
+            }
+        }
+
+        /// Has the group ready, unless it has to be made and its name is taken by one that this case did not make: then
+        /// another delivery may be about to record it, or somebody may have taken the name.
+        ///
+        /// # Errors
+        /// With what AWS said.
+        pub(crate) async fn by_first_name(&self, aws: &Compute) -> Result<Option<Applied>, Fault> {
             let openings = self.openings();
             if let Some(group) = &self.group {
                 // Side by side: whether it is there, and what it lets through. A filter finds no rules of a group that is
@@ -187,23 +199,54 @@ mod calls {
                 let (is_there, found) = join(self.is_there(aws, group), rules_of(aws, group)).await;
                 if is_there? {
                     if difference(&found?, &openings).is_empty() {
-                        return Ok(Applied::already());
+                        return Ok(Some(Applied::already()));
                     }
-                    return self.settled(aws, group.clone(), None).await;
+                    return self.settled(aws, group.clone(), None).await.map(Some);
                 }
             }
-            let (group, request_id) = self.find_or_create(aws).await?;
-            self.settled(aws, group, request_id).await
+            match self.create(aws, &self.name).await? {
+                Some((group, request_id)) => self.settled(aws, group, Some(request_id)).await.map(Some),
+                None => match self.find(aws).await? {
+                    Some(group) => self.settled(aws, group, None).await.map(Some),
+                    None => Ok(None),
+                },
+            }
         }
 
-        /// Whether the group is there and lets through what is allowed, and nothing else.
+        /// Makes the group by the name that holds the case's id.
         ///
         /// # Errors
         /// With what AWS said.
-        pub(crate) async fn is_clean(&self, aws: &Compute) -> Result<bool, Fault> {
-            let Some(group) = &self.group else { return Ok(false) };
+        pub(crate) async fn by_second_name(&self, aws: &Compute) -> Result<Applied, Fault> {
+            if let Some((group, request_id)) = self.create(aws, &self.second_name()).await? {
+                return self.settled(aws, group, Some(request_id)).await;
+            }
+            let message =
+                format!("{} and {} are taken in {} by groups that are not ours", self.name, self.second_name(), self.vpc);
+            Err(permanent("IsolationGroupTaken", &message))
+        }
+
+        /// Whether the group is there and lets through what is allowed, and nothing else; none where it is gone.
+        ///
+        /// # Errors
+        /// With what AWS said.
+        pub(crate) async fn is_clean(&self, aws: &Compute) -> Result<Option<bool>, Fault> {
+            let Some(group) = &self.group else { return Ok(None) };
             let (is_there, found) = join(self.is_there(aws, group), rules_of(aws, group)).await;
-            Ok(is_there? && difference(&found?, &self.openings()).is_empty())
+            Ok(if is_there? { Some(difference(&found?, &self.openings()).is_empty()) } else { None })
+        }
+
+        /// Whether the group is there, and still carries our tag: without it nothing may be changed about it.
+        ///
+        /// # Errors
+        /// With what AWS said.
+        pub(crate) async fn is_tagged(&self, aws: &Compute, group: &GroupId) -> Result<bool, Fault> {
+            let filters = vec![
+                filter("group-id", group.as_str()),
+                filter("vpc-id", self.vpc.as_str()),
+                filter(&format!("tag:{ISOLATION_TAG}"), self.vpc.as_str()),
+            ];
+            Ok(!aws.ec2.describe_security_groups().set_filters(Some(filters)).send().await?.security_groups().is_empty())
         }
 
         async fn settled(&self, aws: &Compute, group: GroupId, created: Option<String>) -> Result<Applied, Fault> {
@@ -225,36 +268,20 @@ mod calls {
             }
         }
 
-        /// Makes the group. Where its name is taken, it may have been an earlier delivery of this case that died before it
-        /// could remember the group; else another name is used.
-        async fn find_or_create(&self, aws: &Compute) -> Result<(GroupId, Option<String>), Fault> {
-            if let Some(created) = self.create(aws, &self.name).await? {
-                return Ok(created);
-            }
-            if let Some(group) = self.find(aws).await? {
-                return Ok((group, None));
-            }
-            if let Some(created) = self.create(aws, &self.second_name()).await? {
-                return Ok(created);
-            }
-            let message =
-                format!("{} and {} are taken in {} by groups that are not ours", self.name, self.second_name(), self.vpc);
-            Err(permanent("IsolationGroupTaken", &message))
-        }
-
-        async fn create(&self, aws: &Compute, name: &str) -> Result<Option<(GroupId, Option<String>)>, Fault> {
+        /// None where the name is taken.
+        async fn create(&self, aws: &Compute, name: &str) -> Result<Option<(GroupId, String)>, Fault> {
             let request = aws.ec2.create_security_group().group_name(name).description(DESCRIPTION).vpc_id(self.vpc.as_str());
             match request.tag_specifications(tagged(ResourceType::SecurityGroup, self.tags())).send().await {
                 Ok(output) => {
                     let request_id = output.request_id().unwrap_or_default().to_owned();
-                    Ok(Some((read(output.group_id(), GroupId::parse)?, Some(request_id))))
+                    Ok(Some((read(output.group_id(), GroupId::parse)?, request_id)))
                 }
                 Err(error) if refused_with(&error, &TAKEN) => Ok(None),
                 Err(error) => Err(error.into()),
             }
         }
 
-        /// The group an earlier delivery of this case made: by our tags, which another account's on a shared VPC do not
+        /// The group an earlier delivery of this case made, and died before it could remember it: by our tags, which another account's on a shared VPC do not
         /// show. Tags prove nothing, so its rules are settled as those of every group.
         async fn find(&self, aws: &Compute) -> Result<Option<GroupId>, Fault> {
             let filters = vec![

@@ -4,12 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::ec2::interface_line;
-use super::prepare_isolation_group::variable;
+use super::prepare_isolation_group::{ISOLATION_TAG, variable};
 use super::{Change, Undo};
 use crate::id::{GroupId, InterfaceId, Region, VpcId};
-
-/// The key of the tag that marks the open group; its value is the VPC.
-pub const OPEN_TAG: &str = "ir:isolation-open";
 
 /// How long the open group stays on, in seconds. EC2 needs a moment until new groups apply, and what is tracked loses
 /// its tracking only with traffic under them; every second more is one in which the instance is open to the world.
@@ -42,10 +39,17 @@ impl UntrackConnections {
         format!("tourniquet-untrack-{}", self.vpc)
     }
 
+    /// The value of the open group's tag `ir:isolation`, by which it is found, and by which the role is allowed to make
+    /// and use it. No VPC is called so: nothing takes it for an isolation group.
+    #[must_use]
+    pub fn open_tag(&self) -> String {
+        format!("open-{}", self.vpc)
+    }
+
     /// The tags of a new open group. It belongs to no case: every case of the VPC uses it.
     #[must_use]
     pub fn open_tags(&self) -> Vec<(String, String)> {
-        vec![(OPEN_TAG.to_owned(), self.vpc.to_string()), super::origin::collected_by()]
+        vec![(ISOLATION_TAG.to_owned(), self.open_tag()), super::origin::collected_by()]
     }
 }
 
@@ -102,7 +106,7 @@ mod calls {
     use super::super::ec2::{filter, permanent, read, refused_with, retryable, tagged};
     use super::super::group_rules::Opening;
     use super::super::group_rules_calls::settle;
-    use super::{OPEN_SECONDS, OPEN_TAG, UntrackConnections};
+    use super::{ISOLATION_TAG, OPEN_SECONDS, UntrackConnections};
     use crate::aws::{Compute, Fault};
     use crate::id::GroupId;
 
@@ -184,7 +188,7 @@ mod calls {
             let filters = vec![
                 filter("vpc-id", self.vpc.as_str()),
                 filter("owner-id", owner),
-                filter(&format!("tag:{OPEN_TAG}"), self.vpc.as_str()),
+                filter(&format!("tag:{ISOLATION_TAG}"), &self.open_tag()),
             ];
             let mut pages = aws.ec2.describe_security_groups().set_filters(Some(filters)).into_paginator().send();
             let mut groups = Vec::new();

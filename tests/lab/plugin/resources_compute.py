@@ -51,6 +51,8 @@ def ec2_needs(operation, _, account):
     named = judge.named(params, _NAMING)
     if name == "DisassociateAddress":
         named += judge.of_association(params)
+    if name == "ModifyInstanceAttribute":
+        named += judge.of_devices(params)
     extra = {**_attribute(operation), **_lock(params)}
     return [judge.need(action, i, extra) for i in named] or [Need(action)]
 
@@ -103,7 +105,15 @@ class _Judge:
         for address in self.backend.addresses:
             if address.association_id and address.association_id == params.get("AssociationId"):
                 return [address.allocation_id, address.eni.id]
-        return []
+        # Nobody's: who may take any address off is told that there is no such association.
+        return ["eipalloc-*", "eni-*"]
+
+    def of_devices(self, params):
+        """The volumes whose attachment is changed."""
+        instance = self.backend.get_instance_by_id(params.get("InstanceId"))
+        attached = dict(instance.get_block_device_mapping) if instance else {}
+        names = [mapping.get("DeviceName") for mapping in params.get("BlockDeviceMappings") or []]
+        return [attached[name].volume_id for name in names if name in attached]
 
     def creation(self, action, kind, named):
         """The new thing, what it is made of or in, and CreateTags for each kind that is tagged."""

@@ -1,6 +1,6 @@
 //! The changes that isolate an instance and hold its evidence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::observed::{Interface, IsolationGroup, Lifecycle, ObservedInstance, Registration};
 use crate::guardrails::{Allow, AutoScaling, EvidenceLock, Isolation};
@@ -280,6 +280,47 @@ impl Plan {
                 *group = group_of(vpc);
             }
         }
+    }
+
+    /// Takes isolation groups that are gone out of the steps, so that another is made first and then put on.
+    pub fn forget_groups(&mut self, gone: &BTreeSet<GroupId>) {
+        let mut wait = Vec::new();
+        for stage in &mut self.then {
+            for step in &mut stage.steps {
+                match step {
+                    Step::PrepareIsolationGroup(PrepareIsolationGroup { group, .. })
+                    | Step::IsolateInterface(IsolateInterface { group, .. })
+                    | Step::UntrackConnections(UntrackConnections { group, .. }) => {
+                        group.take_if(|group| gone.contains(group));
+                    }
+                    _ => {}
+                }
+            }
+            if stage.name == HOLD_STAGE {
+                let is_to_wait = |step: &mut Step| matches!(step, Step::IsolateInterface(step) if step.group.is_none());
+                wait.extend(stage.steps.extract_if(.., is_to_wait));
+            }
+        }
+        if wait.is_empty() {
+            return;
+        }
+        match self.then.iter_mut().find(|stage| stage.name == ISOLATE_STAGE) {
+            Some(stage) => stage.steps.extend(wait),
+            None => {
+                let after = self.then.iter().position(|stage| stage.name == HOLD_STAGE).map_or(0, |hold| hold + 1);
+                self.then.insert(after, Stage { name: ISOLATE_STAGE.to_owned(), steps: wait });
+            }
+        }
+    }
+
+    /// The case that what it makes is filed under.
+    #[must_use]
+    pub fn filed_under(&self) -> Option<&CaseId> {
+        self.steps().find_map(|step| match step {
+            Step::PrepareIsolationGroup(step) => Some(&step.origin.case),
+            Step::SnapshotVolumes(step) => Some(&step.origin.case),
+            _ => None,
+        })
     }
 
     /// Files everything it makes under `case`: the one that stands, where a finding joins it.

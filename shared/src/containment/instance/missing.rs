@@ -16,7 +16,9 @@ pub fn missing(plan: &Plan, fresh: &Plan, found: &Found) -> Plan {
         steps: known.steps.iter().filter(|step| keep(step)).cloned().collect(),
     };
     let undone = plan.then.iter().map(|stage| of(stage, &|step| !holds(step, instance))).collect();
-    let is_new = |step: &Step| !plan.steps().any(|known| known.is_same_change(step));
+    // What was left out for a risk at first is not made up for once our own changes have removed it.
+    let is_wanted = |step: &Step| !matches!(step, Step::UntrackConnections(_));
+    let is_new = |step: &Step| is_wanted(step) && !plan.steps().any(|known| known.is_same_change(step));
     let added = fresh.then.iter().map(|stage| of(stage, &is_new)).collect();
     let mut missing = Plan { then: undone, ..Plan::default() };
     missing.then.retain(|stage| !stage.steps.is_empty());

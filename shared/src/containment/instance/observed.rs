@@ -1,7 +1,7 @@
 //! What AWS says about an instance right now. Also the original state that the case remembers: it alone has to suffice
 //! to put everything back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -92,6 +92,9 @@ pub struct ObservedInstance {
     pub classic_balancers: Vec<String>,
     /// The isolation groups that are recorded as ours and are still there, by VPC.
     pub isolation: BTreeMap<VpcId, IsolationGroup>,
+    /// Those a plan works by that are no longer there.
+    #[serde(skip)]
+    pub gone: BTreeSet<GroupId>,
     /// The denies of its role that were looked for, by policy name: the document, decoded, or none.
     pub denies: BTreeMap<String, Option<String>>,
     /// What could not be read.

@@ -1,6 +1,6 @@
 //! From EC2's structures to what a decision needs. Ids are checked here: nothing of an answer reaches a change unchecked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{
     GroupIdentifier, Instance, InstanceLifecycleType, InstanceNetworkInterface, NetworkInterface, NetworkInterfaceAssociation,
@@ -42,6 +42,7 @@ pub(super) fn instance(described: &Instance, owner: &str, region: &Region) -> Op
         auto_scaling: None,
         classic_balancers: Vec::new(),
         isolation: BTreeMap::new(),
+        gone: BTreeSet::new(),
         denies: BTreeMap::new(),
         unread: Vec::new(),
         raw: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 mod describe;
 mod evidence;
+mod groups;
 mod observe;
 mod raw;
 
@@ -61,12 +62,18 @@ impl Kind for Instances {
 
     fn missing(decided: &Decided<Self>, plan: &Plan, state: &Found, responder: &Responder, _: Timestamp) -> Plan {
         let observed = Observed { state: state.clone(), ..decided.grounds() };
-        let fresh = instance::decide(decided.finding(), &decided.target, &observed, responder).plan;
+        let mut fresh = instance::decide(decided.finding(), &decided.target, &observed, responder).plan;
+        // Decided afresh it is filed as if this finding had opened the case: whatever another one had made for it would
+        // be made again, a second set of snapshots among it.
+        if let Some(case) = plan.filed_under().or_else(|| decided.decision().plan.filed_under()) {
+            fresh.file_under(case);
+        }
         instance::missing(plan, &fresh, state)
     }
 
     fn complete(plan: &mut Plan, state: &Found) {
         if let Some(instance) = state.instance() {
+            plan.forget_groups(&instance.gone);
             plan.know_groups(&instance.isolation);
         }
     }
@@ -89,18 +96,11 @@ impl Kind for Instances {
     }
 
     async fn apply(function: &Function<Self>, decided: &Decided<Self>, step: &Step) -> Result<Applied, Fault> {
-        let (account, region) = (&decided.finding().account, &decided.finding().region);
-        let applied = step.apply_to_instance(&Compute::new(&decided.access, region)).await?;
-        // A group is ours once it is recorded; before that, whatever its name and tags say, it is nobody's.
-        if let Step::PrepareIsolationGroup(prepared) = applied.as_done.as_ref().unwrap_or(step)
-            && let Some(group) = &prepared.group
-        {
-            let store = &function.store;
-            if decided.state.instance().is_none_or(|instance| !instance.knows_group(&prepared.vpc, group)) {
-                store.record_isolation_group(account, region, &prepared.vpc, group).await?;
-            }
+        let aws = Compute::new(&decided.access, &decided.finding().region);
+        match step {
+            Step::PrepareIsolationGroup(step) => groups::prepare(function, decided, step, &aws).await,
+            other => other.apply_to_instance(&aws).await,
         }
-        Ok(applied)
     }
 
     async fn beside(delivery: &Delivery<'_, Self>, work: &Work<Self>) -> Option<evidence::Beside> {

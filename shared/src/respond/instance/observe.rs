@@ -149,8 +149,11 @@ pub(super) async fn look(access: &Access, finding: &Finding, target: &Target, pl
     for (step, is_clean) in prepared.iter().zip(groups) {
         let Some(id) = step.group.clone() else { continue };
         match is_clean {
-            Ok(is_clean) => {
+            Ok(Some(is_clean)) => {
                 instance.isolation.insert(step.vpc.clone(), IsolationGroup { id, is_clean: Some(is_clean) });
+            }
+            Ok(None) => {
+                instance.gone.insert(id);
             }
             Err(fault) => {
                 instance.isolation.insert(step.vpc.clone(), IsolationGroup { id, is_clean: None });

@@ -1,6 +1,6 @@
 //! An instance as EC2 would describe it, and findings about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use tourniquet::containment::AtSource;
@@ -110,6 +110,7 @@ pub(super) fn instance() -> ObservedInstance {
         auto_scaling: None,
         classic_balancers: Vec::new(),
         isolation: BTreeMap::from([(vpc(1), IsolationGroup { id: group(GROUP), is_clean: None })]),
+        gone: BTreeSet::new(),
         denies: BTreeMap::new(),
         unread: Vec::new(),
         raw: BTreeMap::new(),
