@@ -95,7 +95,7 @@ lint-template: lint-tools ## cfn-lint and sam validate; offline
 	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} $(SAM) validate --lint -t infra/template.yaml
 
 replay: tools lint-tools ## run one event through cargo lambda against a lab of its own: EVENT=events/...
-	@test -n "$(EVENT)" || { echo 'usage: make replay EVENT=events/contain-identity/<event>.json' >&2; exit 2; }
+	@test -n "$(EVENT)" || { echo 'usage: make replay EVENT=events/<function>/<event>.json' >&2; exit 2; }
 	@PATH="$(CURDIR)/$(LINT)/bin:$$PATH" $(LAB) -m lab.replay "$(EVENT)"
 
 explain: ## what would be done about an event, and why: EVENT=events/... [JSON=1]

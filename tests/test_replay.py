@@ -56,3 +56,17 @@ def test_seeded_principals_have_the_ids_of_the_event(lab):
     keys = iam.list_access_keys(UserName="svc-build")["AccessKeyMetadata"]
     assert "AKIASVCBUILDQEXAMPLE" in {key["AccessKeyId"] for key in keys}
     assert iam.get_role(RoleName="app-server")["Role"]["RoleId"] == "AROAAPPSERVERQEXAMPLE"
+
+
+def test_instances_of_an_event_are_made_and_named_in_it(lab):
+    text = stage.load("crypto-mining-instance", stage.INSTANCE_FUNCTION)
+    replayed, (made,) = replay.with_instances(lab, text)
+    details = json.loads(replayed)["detail"]["resource"]["instanceDetails"]
+    assert made == f"instance/{details['instanceId']}"
+    (found,) = lab.client("ec2").describe_instances(InstanceIds=[details["instanceId"]])["Reservations"][0]["Instances"]
+    assert found["IamInstanceProfile"]["Arn"] == details["iamInstanceProfile"]["arn"]
+
+
+def test_snapshots_are_not_replayed():
+    with pytest.raises(replay.Cannot, match="make demo"):
+        replay.replay(stage.EVENTS / stage.SEAL_FUNCTION / "snapshot-completed.json")

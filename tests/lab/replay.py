@@ -3,7 +3,8 @@
     python -m lab.replay events/contain-identity/leaked-access-key.json
 
 A lab is started for it with the template's resources, the principals the event names (under the ids it
-names) and the finding at its detector; the function runs with the variables and the role of the template.
+names), an instance for each it names (whose ids go into the event) and the finding at its detector. The folder says which
+function runs; it has the variables and the role of the template.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import policies, seed, stage
+from . import policies, seed, seed_instances, stage
 from .client import Lab
 
 COMPILE_SECONDS = 900
@@ -38,6 +39,7 @@ _PATHS = {
 # Here the account has a principal of the event's name that is not the event's.
 _NAMESAKES = ("recreated-user", "foreign-account-principal", "federated-user-same-name")
 _OWN_ROLE = "contain-identity-role"
+_INSTANCE = re.compile(r"\bi-[0-9a-f]{17}\b")
 
 
 class Cannot(Exception):
@@ -112,6 +114,17 @@ def seed_principals(lab, stem, event):
     return made
 
 
+def with_instances(lab, text):
+    """The event with the ids of an instance of the lab for each it names; the words for what was made."""
+    made = []
+    for named in sorted(set(_INSTANCE.findall(text))):
+        cluster = "replayed" if "eks:cluster-name" in text else None
+        instance = seed_instances.instance(lab, with_profile=":instance-profile/" in text, eks_cluster=cluster)
+        text = stage.about_instance(text, instance, named=named)
+        made.append(f"instance/{instance.id}")
+    return text, made
+
+
 # --- where the finding comes from ------------------------------------------------------------------------
 
 
@@ -171,18 +184,18 @@ def listening(port):
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def invoke(port, file):
+def invoke(port, function, file):
     """The function's answer; (it, whether it is an error)."""
-    command = ["cargo", "lambda", "invoke", stage.FUNCTION, "--data-file", str(file), "--output-format", "text"]
+    command = ["cargo", "lambda", "invoke", function, "--data-file", str(file), "--output-format", "text"]
     command += ["--invoke-address", "127.0.0.1", "--invoke-port", str(port)]
     done = subprocess.run(command, cwd=stage.ROOT, capture_output=True, text=True, timeout=COMPILE_SECONDS)
     return (done.stdout, False) if done.returncode == 0 else (done.stdout + done.stderr, True)
 
 
-def environment_of(lab, deployment):
+def environment_of(lab, deployment, function):
     """What Lambda would give the function: the template's variables and a session of the template's role."""
-    (registration,) = [f for f in deployment.functions if f["name"] == stage.FUNCTION]
-    session = lab.mint_session(registration["role_arn"], stage.FUNCTION)
+    (registration,) = [f for f in deployment.functions if f["name"] == function]
+    session = lab.mint_session(registration["role_arn"], function)
     return {
         **os.environ,
         **registration["environment"],
@@ -196,6 +209,9 @@ def environment_of(lab, deployment):
 
 def replay(path):
     """Play the event; the exit code."""
+    function = path.resolve().parent.name
+    if function not in (stage.FUNCTION, stage.INSTANCE_FUNCTION):
+        raise Cannot(f"{path} is in no folder of a containing function. Snapshots being sealed: `make demo`.")
     event = json.loads(path.read_text(encoding="utf-8"))
     with contextlib.ExitStack() as ending:
         lab = ending.enter_context(Lab())
@@ -206,14 +222,17 @@ def replay(path):
             protected = seed.user(lab, "break-glass")
         deployment = stage.deploy_product(lab, protected)
         event = with_own_role(lab, deployment, event)
-        seed_sources(lab, event, stage.EVENTS / stage.FUNCTION)
-        print(f"Lab: account {lab.account}, {lab.region}, with {', '.join(made) or 'no principal of the event'}.")
+        if function == stage.INSTANCE_FUNCTION:
+            text, instances = with_instances(lab, json.dumps(event))
+            event, made = json.loads(text), made + instances
+        seed_sources(lab, event, stage.EVENTS / function)
+        print(f"Lab: account {lab.account}, {lab.region}, with {', '.join(made) or 'nothing the event names'}.")
         print("cargo lambda watch: compiles first, if the sources have changed.", flush=True)
         folder = ending.enter_context(tempfile.TemporaryDirectory())
         file = Path(folder, path.name)
         file.write_text(json.dumps(event), encoding="utf-8")
-        port, log = ending.enter_context(watch(environment_of(lab, deployment)))
-        answer, failed = invoke(port, file)
+        port, log = ending.enter_context(watch(environment_of(lab, deployment, function)))
+        answer, failed = invoke(port, function, file)
         if failed:
             log.seek(0)
             print(f"{answer}\n--- cargo lambda watch ---\n{log.read()}", file=sys.stderr)
@@ -238,7 +257,7 @@ def with_own_role(lab, deployment, event):
 def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1:
-        print("usage: python -m lab.replay events/contain-identity/<event>.json", file=sys.stderr)
+        print("usage: python -m lab.replay events/<function>/<event>.json", file=sys.stderr)
         return 2
     path = Path(arguments[0])
     if not path.is_file():
