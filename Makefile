@@ -70,7 +70,9 @@ unit: ## the Rust tests
 # A lab is one process and so fills one core: what makes most calls runs beside the rest, in labs of its own.
 APART := tests/test_faults.py tests/test_faults_seal.py tests/test_concurrency.py
 
-integration: tools build ## the tests against the lab, in two processes; with ARGS="-k name" for pytest in one
+# Built as `unit` builds: with other features the EC2 crate would be compiled a second time.
+integration: tools ## the tests against the lab, in two processes; with ARGS="-k name" for pytest in one
+	@$(CARGO) build --workspace --bins --tests --locked
 	@$(if $(strip $(ARGS)),$(LAB) -m pytest tests $(ARGS),$(IN_TWO))
 
 define IN_TWO
