@@ -68,7 +68,7 @@ unit: ## the Rust tests
 	fi
 
 # A lab is one process and so fills one core: what makes most calls runs beside the rest, in labs of its own.
-APART := tests/test_faults.py tests/test_concurrency.py
+APART := tests/test_faults.py tests/test_concurrency.py tests/test_concurrency_instance.py
 
 integration: tools build ## the tests against the lab, in two processes; with ARGS="-k name" for pytest in one
 	@$(if $(strip $(ARGS)),$(LAB) -m pytest tests $(ARGS),$(IN_TWO))

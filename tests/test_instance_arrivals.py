@@ -83,12 +83,12 @@ def test_person_who_presses_the_button_contains(scene):
     proposed = scene.fire(event)
     assert proposed.result["outcome"] == "proposed"
     action = scene.accuse_instance(instance, "custom-action-instance", finding=event["detail"]["id"])
-    pressed = scene.fire(action)
+    pressed = scene.invoke(action, INSTANCE_FUNCTION)
     assert pressed.result["outcome"] == "contained", pressed.result
     assert pressed.result["case"] == proposed.result["case"]
     check_isolated(scene, instance)
     assert len(snapshots_of(scene.lab, instance)) == 1, "the case that stands, and its one set"
-    again = scene.fire(action)
+    again = scene.invoke(action, INSTANCE_FUNCTION)
     assert (again.result["case"], again.result["outcome"]) == (pressed.result["case"], "contained")
     assert again.messages() == []
 
