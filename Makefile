@@ -17,10 +17,10 @@ SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(LINT)/bin:$$PATH" sam
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check supply-chain advisories fuzz unit integration bench lint-template replay explain \
-  verify-case lab deploy build tools lint-tools clean
+  verify-case verify-snapshot lab deploy build tools lint-tools clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: tools build ## watch a stolen key being cut off, in the lab
 	@$(LAB) -m lab.demo
@@ -68,7 +68,7 @@ unit: ## the Rust tests
 	fi
 
 # A lab is one process and so fills one core: what makes most calls runs beside the rest, in labs of its own.
-APART := tests/test_faults.py tests/test_concurrency.py tests/test_concurrency_instance.py
+APART := tests/test_faults.py tests/test_faults_seal.py tests/test_concurrency.py tests/test_concurrency_instance.py
 
 integration: tools build ## the tests against the lab, in two processes; with ARGS="-k name" for pytest in one
 	@$(if $(strip $(ARGS)),$(LAB) -m pytest tests $(ARGS),$(IN_TWO))
@@ -106,9 +106,17 @@ verify-case: ## check the hash chain of a case: CASE=...
 	@test -n "$(CASE)" || { echo 'usage: make verify-case CASE=<case>' >&2; exit 2; }
 	@$(CLI) verify-case "$(CASE)"
 
+verify-snapshot: ## recompute a snapshot's hash: SNAPSHOT=snap-... MANIFEST=file or key of the case bucket [CONTENT=1]
+	@test -n "$(SNAPSHOT)" && test -n "$(MANIFEST)" || \
+	  { echo 'usage: make verify-snapshot SNAPSHOT=snap-... MANIFEST=cases/<case>/snapshots/snap-....json [CONTENT=1]' >&2; exit 2; }
+	@$(CLI) verify-snapshot "$(SNAPSHOT)" --manifest "$(MANIFEST)" $(if $(CONTENT),--content)
+
 lab: tools ## a lab in the foreground; its address goes to .lab/ready.json
 	@mkdir -p .lab
 	@$(LAB) -m lab serve --port 0 --ready-file .lab/ready.json
+
+# As the template names them.
+FUNCTIONS := ContainIdentity ContainInstance SealSnapshot
 
 # The first deployment asks and writes samconfig.toml; later ones read it. Guardrails are checked before anything
 # else: an invalid file would turn every containment into a proposal.
@@ -120,11 +128,13 @@ deploy: lint-tools ## build and deploy to AWS, then upload the guardrails: [ARCH
 	fi; \
 	$(SAM) build -t infra/template.yaml --parameter-overrides Architecture=$(ARCH)
 	@if command -v objdump >/dev/null 2>&1; then \
-	  newest=$$(objdump -T .aws-sam/build/ContainIdentity/bootstrap 2>/dev/null \
-	    | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -1); \
-	  if [ "$$(printf '%s\n' GLIBC_2.34 $$newest | sort -V | tail -1)" != GLIBC_2.34 ]; then \
-	    echo "The binary needs $$newest, Lambda has GLIBC_2.34: install zig and build again." >&2; exit 1; \
-	  fi; \
+	  for function in $(FUNCTIONS); do \
+	    newest=$$(objdump -T .aws-sam/build/$$function/bootstrap 2>/dev/null \
+	      | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -1); \
+	    if [ "$$(printf '%s\n' GLIBC_2.34 $$newest | sort -V | tail -1)" != GLIBC_2.34 ]; then \
+	      echo "The binary of $$function needs $$newest, Lambda has GLIBC_2.34: install zig and build again." >&2; exit 1; \
+	    fi; \
+	  done; \
 	fi
 	@if [ -s samconfig.toml ]; then guided=; else : > samconfig.toml; guided='--guided --stack-name $(STACK)'; fi; \
 	saved=$$($(LINT)/bin/python -c "$$SAVED_PARAMETERS" samconfig.toml) || exit 1; \

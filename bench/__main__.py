@@ -11,7 +11,7 @@ import platform
 import sys
 from pathlib import Path
 
-from . import calls, chart, cost, levers, measure, report, subjects
+from . import calls, chart, cost, levers, manifest, measure, report, subjects
 from .stage import Stage
 
 _ROUND_TRIP_MS = 20
@@ -41,6 +41,8 @@ def main():
     binary = Path(given) if given else subjects.build()
     with Stage(_ROUND_TRIP_MS) as stage:
         results = run(stage, binary, n)
+    _progress("manifest")
+    results["manifest"] = manifest.measure()
     print_all(results)
     _DOCS.joinpath("bench.json").write_text(json.dumps(_rounded(results), indent=1) + "\n", encoding="utf-8")
     _DOCS.joinpath("bench.svg").write_text(chart.svg(results), encoding="utf-8")
@@ -136,6 +138,7 @@ def print_all(results):
     print(report.same_calls(results["same_calls"]), end="\n\n")
     print(report.levers(results["levers"]), end="\n\n")
     print(report.cost(results["cost"], results["cost_standing"]), end="\n\n")
+    print(manifest.table(results["manifest"]), end="\n\n")
     print("\n".join(f"* {note}" for note in results["notes"]))
 
 

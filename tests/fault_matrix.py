@@ -314,7 +314,7 @@ def lease_ends(open_case):
     return datetime.fromisoformat(open_case["lease"]["until"].replace("Z", "+00:00")).timestamp()
 
 
-def write(matrices):
+def write(matrices, name="fault-matrix"):
     """The matrix for people and for programs."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     pages, record = ["# Fault matrix\n"], {}
@@ -330,5 +330,5 @@ def write(matrices):
                 found = {"outcome": cell.outcome, "expected": right, "tries": tries, "later": cell.later}
                 place = {"call": call.name, "nth": call.nth, "fault": cell.column.name}
                 rows.append({**place, **found, "wrong": cell.wrong})
-    (FOLDER / "fault-matrix.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (FOLDER / "fault-matrix.md").write_text("\n".join(pages) + "\n", encoding="utf-8")
+    (FOLDER / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    (FOLDER / f"{name}.md").write_text("\n".join(pages) + "\n", encoding="utf-8")

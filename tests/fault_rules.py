@@ -65,7 +65,8 @@ def calls_of(requests, target):
         pattern = _pattern(operation, subject)
         changed = changed or changes_target(operation)
         nth = met[operation, pattern] = met.get((operation, pattern), 0) + 1
-        stage = "settle" if n == last_claim and nth > 1 else _stage(operation, pattern, changed)
+        stage_of = getattr(target, "stage_of", _stage)
+        stage = "settle" if n == last_claim and nth > 1 else stage_of(operation, pattern, changed)
         if stage == "last use" and target.has_to_be_found and nth == 1:
             stage = "owner"
         stage = target.stages.get((operation, pattern, nth), stage)
@@ -90,9 +91,9 @@ def _pattern(operation, subject):
     if operation.startswith("s3:"):
         key = subject.split("/", 1)[1] if "/" in subject else ""
         key = re.sub(r"^targets/.*", "targets/*", key)
-        key = re.sub(r"^cases/[^/]+/", "cases/*/", re.sub(r"event-[0-9a-f]+", "event-*", key))
-        key = re.sub(r"evidence/[0-9a-f]+-", "evidence/*-", key)
-        return f"*/{re.sub(r'^isolation/.*', 'isolation/*', key)}"
+        key = re.sub(r"^cases/[^/]+/", "cases/*/", re.sub(r"(event-|snap-)[0-9a-f]+", r"\1*", key))
+        key = re.sub(r"^isolation/.*", "isolation/*", re.sub(r"evidence/[0-9a-f]+-", "evidence/*-", key))
+        return f"*/{key}" if key else "*"
     part = re.sub(r"(?<=TourniquetDenySession-)[0-9a-f]{64}", "*", subject.partition(" ")[2])
     return f"* {part}" if part and not _OF_THE_TARGET.fullmatch(part) else "*"
 
@@ -139,6 +140,8 @@ def _stage_of_compute(service, name, changed):
 
 def expected(column, call, target):
     """The outcomes that are right for a fault in this place; `queue` is an event left in the on-failure queue."""
+    if hasattr(target, "expected"):
+        return target.expected(column, call)
     good = target.outcome
     at_risk = {"enter", "principal", "owner", "open case", "claim", "ledger", "tell", "settle"}
     """Where the walk cannot go on without an answer: the function fails, so that Lambda tries again."""

@@ -17,12 +17,14 @@ ATTEMPTS = 3
 
 
 class Scene:
-    def __init__(self, lab):
+    def __init__(self, lab, forensics=""):
+        """`forensics` is the account that copies of evidence go to; without one it stays where it is."""
         self.lab = lab
         self.break_glass = seed.user(lab, "break-glass")
         self.guardrails = stage.guardrails(self.break_glass)
         listed = (*organization.MEMBERS, organization.WITHOUT_ROLE)
         self.deployment = stage.deploy_product(lab, self.break_glass, members=listed)
+        self.forensics = stage.add_forensics(lab, self.deployment, forensics, listed) if forensics else None
         outputs = self.deployment.outputs
         self.bucket = outputs["CaseBucketName"]
         self.topic = outputs["AlertTopicArn"]
@@ -104,7 +106,10 @@ class Scene:
         """The delivery that something else brings about, such as an import into Security Hub."""
         delivery = self._begin()
         cause()
-        first = self.lab.wait_for(lambda: self.lab.invocations(delivery.invocations_before), 30)[0]
+        # Snapshots of other tests are sealed whenever they are complete.
+        others = ("seal-snapshot",)
+        started = lambda: [i for i in self.lab.invocations(delivery.invocations_before) if i["function"] not in others]  # noqa: E731
+        first = self.lab.wait_for(started, 30)[0]
         delivery.request_id = first["request_id"]
         return delivery.wait()
 
@@ -233,10 +238,11 @@ class Delivery:
         return [c["action"] for c in calls if not c["action"].startswith(reading)]
 
     def messages(self, case=None):
-        """What people were told about a case since this delivery began."""
+        """What people were told about a case since this delivery began, but for its snapshots: those are sealed beside
+        it, whenever they are complete (`sealing.Ledger`)."""
         case = case or self.result["case"]
         told = self.scene.lab.notifications(self.notifications_before)
-        return [n for n in told if n["subject"] and case in n["message"]]
+        return [n for n in told if n["subject"] and "EVIDENCE" not in n["subject"] and case in n["message"]]
 
     @property
     def message(self):

@@ -292,7 +292,7 @@ def test_the_caller_of_a_copy_needs_both_keys(lab):
     ours, theirs = customer_key(lab), customer_key(lab)
     source = snapshot_of(lab, kms_key=theirs)
     through = {"StringEquals": {"kms:ViaService": f"ec2.{lab.region}.amazonaws.com"}}
-    using = ["kms:DescribeKey", "kms:CreateGrant", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt"]
+    using = ["kms:DescribeKey", "kms:CreateGrant", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:ReEncrypt*"]
     copying = policies.allow("ec2:CopySnapshot", "arn:aws:ec2:*::snapshot/*")
     for keys, outcome in (([ours, theirs], "completed"), ([ours], "error"), ([theirs], "error")):
         grant = policies.document(copying, policies.allow(using, keys, **through))

@@ -9,7 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from lab.stage import ROOT
+from lab.stage import ROOT, TEMPLATE
+from lab.template import load
 
 SAM = """#!/bin/sh
 for word in "$@"; do printf '%s\\0' "$word"; done >> sam.calls
@@ -52,16 +53,22 @@ def folder(tmp_path):
     return tmp_path
 
 
+def make_deploy(folder, architecture="arm64", path=None):
+    # The tools are there, so make must not install them; a make that runs the tests hands its own settings down.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    if path:
+        environment["PATH"] = f"{path}:{environment['PATH']}"
+    return subprocess.run(
+        ["make", "-f", ROOT / "Makefile", "-o", "lint-tools", "deploy", "CARGO=true", f"ARCH={architecture}"],
+        cwd=folder, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+
+
 def deployed(folder, saved=None, architecture="arm64"):
     """The words of `sam deploy`."""
     if saved is not None:
         (folder / "samconfig.toml").write_text(json.dumps({"default": saved}))
-    # The tools are there, so make must not install them; a make that runs the tests hands its own settings down.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    subprocess.run(
-        ["make", "-f", ROOT / "Makefile", "-o", "lint-tools", "deploy", "CARGO=true", f"ARCH={architecture}"],
-        cwd=folder, env=environment, check=True, capture_output=True,
-    )  # fmt: skip
+    make_deploy(folder, architecture).check_returncode()
     build, deploy = [call.rstrip("\0").split("\0") for call in (folder / "sam.calls").read_text().split("\1\0") if call]
     assert build[0] == "build" and f"Architecture={architecture}" in build
     assert deploy[0] == "deploy"
@@ -101,3 +108,40 @@ def test_file_without_parameters(folder):
     assert parameters(deployed(folder, {"global": {"parameters": {"region": "eu-west-1"}}}, "x86_64")) == [
         "Architecture=x86_64"
     ]
+
+
+OBJDUMP = """#!/bin/sh
+cat "$2"
+"""
+
+
+@pytest.fixture
+def built(folder):
+    """A build whose files say which C library they need."""
+    tools = folder / "binutils"
+    tools.mkdir()
+    (tools / "objdump").write_text(OBJDUMP)
+    (tools / "objdump").chmod(0o755)
+    for name, resource in load(TEMPLATE)["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            (folder / ".aws-sam" / "build" / name).mkdir(parents=True)
+            (folder / ".aws-sam" / "build" / name / "bootstrap").write_text("GLIBC_2.2.5\nGLIBC_2.34\n")
+    return folder
+
+
+def test_binaries_for_the_c_library_of_lambda_are_deployed(built):
+    assert make_deploy(built, path=built / "binutils").returncode == 0
+
+
+@pytest.mark.parametrize("function", ["ContainIdentity", "ContainInstance", "SealSnapshot"])
+def test_binary_for_a_newer_c_library_is_not_deployed(built, function):
+    (built / ".aws-sam" / "build" / function / "bootstrap").write_text("GLIBC_2.34\nGLIBC_2.39\n")
+    ended = make_deploy(built, path=built / "binutils")
+    assert ended.returncode != 0
+    assert f"The binary of {function} needs GLIBC_2.39" in ended.stderr
+    assert not (built / "put.calls").exists() and "\0deploy" not in (built / "sam.calls").read_text()
+
+
+def test_every_function_of_the_template_is_looked_at():
+    functions = [n for n, r in load(TEMPLATE)["Resources"].items() if r["Type"] == "AWS::Serverless::Function"]
+    assert f"FUNCTIONS := {' '.join(functions)}\n" in (ROOT / "Makefile").read_text()

@@ -323,7 +323,7 @@ GRANTED = {
         "iam:GetInstanceProfile", "iam:GetRolePolicy", "iam:PutRolePolicy",
     },
     SEAL: EVERY_FUNCTION | {
-        "ec2:DescribeSnapshots", "ec2:LockSnapshot", "ec2:CreateTags", "ec2:CopySnapshot",
+        "ec2:DescribeSnapshots", "ec2:DescribeLockedSnapshots", "ec2:LockSnapshot", "ec2:CreateTags", "ec2:CopySnapshot",
         "ec2:ModifySnapshotAttribute", "ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock",
         "kms:DescribeKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext",
         "kms:CreateGrant",
@@ -355,7 +355,7 @@ TAKES_NO_RESOURCE = {
         "autoscaling:DescribeAutoScalingInstances", "elasticloadbalancing:DescribeLoadBalancers",
         "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
     },
-    SEAL: {"ec2:DescribeSnapshots"},
+    SEAL: {"ec2:DescribeSnapshots", "ec2:DescribeLockedSnapshots"},
 }  # fmt: skip
 
 
@@ -410,7 +410,7 @@ ISOLATION_GROUP = {"StringLike": {"aws:ResourceTag/ir:isolation": ["vpc-*", "ope
 EVIDENCE = {"StringLike": {"aws:ResourceTag/ir:incident": "IR-*"}}
 NEW_EVIDENCE = {"StringLike": {"aws:RequestTag/ir:incident": "IR-*"}}
 HASH_ALONE = {
-    **EVIDENCE, "ForAllValues:StringEquals": {"aws:TagKeys": ["ir:hash"]}, "Null": {"aws:TagKeys": "false"},
+    **EVIDENCE, "ForAllValues:StringEquals": {"aws:TagKeys": ["ir:hash", "ir:hash-level"]}, "Null": {"aws:TagKeys": "false"},
 }  # fmt: skip
 MADE_NOW = {"StringEquals": {"ec2:CreateAction": ["CreateSecurityGroup", "CreateSnapshots", "CreateSnapshot"]}}
 CONDITIONS = {
@@ -452,7 +452,7 @@ CONDITIONS = {
         ],
         ("ec2:CopySnapshot", "snapshot"): None,
         ("ec2:ModifySnapshotAttribute", "snapshot"): {
-            "StringEquals": {"ec2:Add/userId": FORENSICS}, "StringLike": {"aws:ResourceTag/ir:transit": "snap-*"},
+            "StringEquals": {"ec2:Add/userId": FORENSICS, "aws:ResourceTag/ir:stage": "transit"},
         },
         ("ebs:ListSnapshotBlocks", "snapshot"): EVIDENCE,
         ("ebs:GetSnapshotBlock", "snapshot"): EVIDENCE,

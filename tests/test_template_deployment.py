@@ -253,7 +253,9 @@ def test_evidence_leaves_only_for_a_forensics_account_that_is_named_whole(deploy
     assert set(given) - set(without) == (set() if missing else FOR_FORENSICS)
     assert made.condition(template["Resources"]["CopyReady"]["Condition"]) is (missing is None)
     if missing is None:
-        assert given["ShareTransitCopies"]["Condition"]["StringEquals"] == {"ec2:Add/userId": "444444444444"}
+        assert given["ShareTransitCopies"]["Condition"]["StringEquals"] == {
+            "ec2:Add/userId": "444444444444", "aws:ResourceTag/ir:stage": "transit",
+        }  # fmt: skip
         assert given["EnterForensicsAccount"]["Resource"] == FORENSICS["ForensicsRoleArn"]
         sender = made.resolve(template["Resources"]["ForensicsAccountSends"]["Properties"])["Statement"]["Principal"]
         assert sender == {"AWS": "arn:aws:iam::444444444444:root"}
@@ -311,7 +313,7 @@ OWN_SETTINGS = {
     "seal-snapshot": {
         # The lab gives it to every function; this one reads back nothing.
         "VERIFY_AFTER_MS": "300",
-        "FORENSICS_ROLE_ARN": "", "FORENSICS_KEY_ARN": "", "FORENSICS_EXTERNAL_ID": "", "CONTENT_HASH_BLOCKS": "65536",
+        "FORENSICS_ROLE_ARN": "", "FORENSICS_KEY_ARN": "", "FORENSICS_EXTERNAL_ID": "", "CONTENT_HASH_BLOCKS": "16384",
     },
 }  # fmt: skip
 TIMEOUTS = {"contain-identity": 60, "contain-instance": 120, "seal-snapshot": 900}

@@ -99,9 +99,14 @@ fn explain(
     account: Option<&AccountId>,
     now: Timestamp,
 ) -> Result<Explanation, String> {
-    // What is no JSON reaches no rule.
-    let matching =
-        if serde_json::from_slice::<serde_json::Value>(event).is_ok() { template::matching(rules, event)? } else { Vec::new() };
+    // What is no JSON reaches no rule. The account of the rules is taken to be the event's unless the caller says otherwise.
+    let matching = match serde_json::from_slice::<serde_json::Value>(event) {
+        Ok(value) => {
+            let own = account.map(AccountId::as_str).or_else(|| value.get("account")?.as_str()).unwrap_or_default();
+            template::matching(rules, event, own)?
+        }
+        Err(_) => Vec::new(),
+    };
     let rule = |rule: &&template::Rule| MatchingRule { name: rule.name.clone(), functions: rule.functions.clone() };
     let mut explanation = Explanation {
         rules: matching.iter().map(rule).collect(),
@@ -327,7 +332,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let rules = template::rules(&root.join("infra/template.yaml")).expect("the template's rules");
         let (function, name) = named(&file);
-        let matching = template::matching(&rules, &std::fs::read(&file).expect("the event")).expect("a match");
+        let matching = template::matching(&rules, &std::fs::read(&file).expect("the event"), "111122223333").expect("a match");
         let taken = matching.iter().any(|rule| rule.functions.contains(&function));
         let readme = std::fs::read_to_string(root.join("events/README.md")).expect("the readme");
         let name = format!("`{name}`");

@@ -3,6 +3,7 @@
 mod explain;
 mod template;
 mod verify_case;
+mod verify_snapshot;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,6 +17,9 @@ usage: tourniquet explain EVENT [--json] [--guardrails FILE] [--template FILE] [
            whether a guardrails file holds together
        tourniquet verify-case CASE [--bucket NAME | --directory DIR]
            recompute a case's hash chain; CASE_BUCKET names the bucket where neither is given
+       tourniquet verify-snapshot SNAPSHOT --manifest FILE|KEY|s3://BUCKET/KEY [--content] [--bucket NAME]
+           recompute a snapshot's hash from the EBS direct APIs: which blocks hold data, or with --content what
+           is in each
 ";
 
 #[tokio::main(flavor = "current_thread")]
@@ -26,6 +30,7 @@ async fn main() -> ExitCode {
         ["explain", rest @ ..] => explain::run(rest),
         ["check-guardrails", file] => check_guardrails(Path::new(file)),
         ["verify-case", rest @ ..] => verify_case::run(rest).await,
+        ["verify-snapshot", rest @ ..] => verify_snapshot::run(rest).await,
         _ => Err(USAGE.to_owned()),
     };
     print(answer)

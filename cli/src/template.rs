@@ -6,6 +6,9 @@ use quamina::Quamina;
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Map, Value};
 
+/// What `!Ref` calls the account that the template is deployed in.
+const OWN_ACCOUNT: &str = "AWS::AccountId";
+
 /// A rule of the template.
 #[derive(Debug)]
 pub(crate) struct Rule {
@@ -48,11 +51,11 @@ fn function(resources: &Map<String, Value>, arn: &Value) -> Option<String> {
     matches!(kind, "AWS::Serverless::Function" | "AWS::Lambda::Function").then(|| name.to_owned())
 }
 
-/// The rules that match `event`, in the order of their names.
-pub(crate) fn matching<'a>(rules: &'a [Rule], event: &[u8]) -> Result<Vec<&'a Rule>, String> {
+/// The rules that match `event` where the template is deployed in `account`, in the order of their names.
+pub(crate) fn matching<'a>(rules: &'a [Rule], event: &[u8], account: &str) -> Result<Vec<&'a Rule>, String> {
     let mut matcher = Quamina::new();
     for rule in rules {
-        let pattern = rule.pattern.to_string();
+        let pattern = rule.pattern.to_string().replace(&format!("\"{OWN_ACCOUNT}\""), &Value::from(account).to_string());
         matcher.add_pattern(rule.name.clone(), &pattern).map_err(|error| format!("rule {}: {error}", rule.name))?;
     }
     let names = matcher.matches_for_event(event).map_err(|error| format!("the event cannot be matched: {error}"))?;
@@ -61,8 +64,8 @@ pub(crate) fn matching<'a>(rules: &'a [Rule], event: &[u8]) -> Result<Vec<&'a Ru
     Ok(matching)
 }
 
-/// YAML as JSON. Tagged nodes (`!Sub`, `!Ref`) keep their content: patterns hold none, which a test of the template
-/// sees to.
+/// YAML as JSON. `!Ref`, `!Sub` and `!GetAtt` keep their content; what would have to be worked out (`!Select`) becomes
+/// text that no event holds.
 fn json(yaml: &Yaml<'_>) -> Value {
     if let Some(sequence) = yaml.as_sequence() {
         return sequence.iter().map(json).collect();
@@ -75,7 +78,8 @@ fn json(yaml: &Yaml<'_>) -> Value {
             .into();
     }
     match yaml {
-        Yaml::Tagged(_, node) => json(node),
+        Yaml::Tagged(tag, node) if ["Ref", "Sub", "GetAtt"].contains(&tag.suffix.as_ref()) => json(node),
+        Yaml::Tagged(tag, _) => Value::from(format!("!{}", tag.suffix)),
         _ => scalar(yaml),
     }
 }
@@ -120,17 +124,42 @@ Resources:
     Properties:
       EventPattern: {source: [aws.health]}
       Targets: [{Id: contain, Arn: !GetAtt ContainInstance.Arn}]
+  Own:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: {source: [aws.ec2], account: [!Ref AWS::AccountId]}
+      Targets: [{Id: contain, Arn: !GetAtt ContainInstance.Arn}]
+  Forensics:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: {source: [aws.ec2], account: [!Select [4, !Split [':', !Ref Role]]]}
+      Targets: [{Id: contain, Arn: !GetAtt ContainInstance.Arn}]
 ";
 
-    #[test]
-    fn a_rule_leads_to_the_functions_among_its_targets() {
-        let file = std::env::temp_dir().join(format!("tourniquet-template-{}.yaml", std::process::id()));
+    fn led(event: &str) -> Vec<(String, String)> {
+        let file = std::env::temp_dir().join(format!("tourniquet-template-{}-{}.yaml", std::process::id(), event.len()));
         std::fs::write(&file, TEMPLATE).expect("a file");
         let rules = rules(&file);
         std::fs::remove_file(&file).expect("the file");
         let rules = rules.expect("rules");
-        let matching = matching(&rules, br#"{"source":"aws.guardduty"}"#).expect("a match");
-        let led: Vec<_> = matching.iter().map(|rule| (rule.name.as_str(), rule.functions.join(", "))).collect();
-        assert_eq!(led, [("Alert", String::new()), ("Both", "contain-instance, Unnamed".to_owned())]);
+        let matching = matching(&rules, event.as_bytes(), "111122223333").expect("a match");
+        matching.iter().map(|rule| (rule.name.clone(), rule.functions.join(", "))).collect()
+    }
+
+    #[test]
+    fn a_rule_leads_to_the_functions_among_its_targets() {
+        let expected = [("Alert", ""), ("Both", "contain-instance, Unnamed")];
+        assert_eq!(
+            led(r#"{"source":"aws.guardduty"}"#),
+            expected.map(|(name, functions)| (name.to_owned(), functions.to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_rule_for_the_own_account_takes_no_other_account_s_events() {
+        let own = ("Own".to_owned(), "contain-instance".to_owned());
+        assert_eq!(led(r#"{"source":"aws.ec2","account":"111122223333"}"#), [own]);
+        assert_eq!(led(r#"{"source":"aws.ec2","account":"444455556666 "}"#), []);
+        assert_eq!(led(r#"{"source":"aws.ec2","account":"AWS::AccountId"}"#), []);
     }
 }

@@ -19,13 +19,18 @@ pub(crate) async fn run(arguments: &[&str]) -> Result<String, String> {
 }
 
 async fn from_bucket(case: &CaseId, bucket: Option<&str>) -> Result<(String, Vec<(String, Vec<u8>)>), String> {
-    #[expect(clippy::disallowed_methods, reason = "the command line's own door to the environment")]
-    let bucket = bucket.map(str::to_owned).or_else(|| std::env::var("CASE_BUCKET").ok());
-    let bucket = bucket.ok_or("name the case bucket: --bucket NAME, or CASE_BUCKET in the environment")?;
+    let bucket = case_bucket(bucket)?;
     let config = tourniquet::aws::load_config(std::time::Duration::from_secs(5)).await;
     let store = CaseStore::new(tourniquet::aws::s3(&config), bucket.clone());
     let objects = store.objects(case).await.map_err(|fault| format!("s3://{bucket}: {fault}"))?;
     Ok((format!("s3://{bucket}"), objects))
+}
+
+/// The case bucket: the one that was named, or that of the environment.
+pub(crate) fn case_bucket(named: Option<&str>) -> Result<String, String> {
+    #[expect(clippy::disallowed_methods, reason = "the command line's own door to the environment")]
+    let bucket = named.map(str::to_owned).or_else(|| std::env::var("CASE_BUCKET").ok());
+    bucket.ok_or_else(|| "name the case bucket: --bucket NAME, or CASE_BUCKET in the environment".to_owned())
 }
 
 /// A copy of the case's folder, with the folders in it: the files, under the keys they have in the bucket.

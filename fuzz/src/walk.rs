@@ -192,6 +192,23 @@ fn owner(step: &Step) -> (&'static str, &str) {
         }
         Step::DenySession(step) => ("--role-name", step.role.as_str()),
         Step::RevokeOlderSessions(step) => ("--role-name", step.role.as_str()),
+        Step::PrepareIsolationGroup(_)
+        | Step::IsolateInterface(_)
+        | Step::ProtectFromTermination(_)
+        | Step::ProtectFromStop(_)
+        | Step::StopOnShutdown(_)
+        | Step::KeepVolume(_)
+        | Step::ProtectFromScaleIn(_)
+        | Step::EnterStandby(_)
+        | Step::DetachFromAutoScaling(_)
+        | Step::DeregisterTarget(_)
+        | Step::DeregisterFromLoadBalancer(_)
+        | Step::DisassociateAddress(_)
+        | Step::RemovePublicAddress(_)
+        | Step::LowerConnectionTimeout(_)
+        | Step::UntrackConnections(_)
+        | Step::SnapshotVolumes(_)
+        | Step::LockSnapshot(_) => unreachable!("{} is no step on an identity", step.name()),
     }
 }
 

@@ -1,292 +1,45 @@
-"""A stolen access key being cut off, from the finding to the last refusal.
+"""A stolen access key and a compromised instance being cut off, from the finding to the way back.
 
     python -m lab.demo
 
-Ends with 0 only if every stolen credential was really refused and break-glass still works.
+Ends with 0 only if every stolen credential was really refused, the instance was isolated and its snapshots are sealed,
+and everybody else still works.
 """
 
 import contextlib
-import json
-import os
-import subprocess
 import sys
-import textwrap
-import threading
 import time
 
-from botocore.exceptions import ClientError
-
-from . import seed, stage
-from .case_file import CaseFile
+from . import demo_identity, demo_instance, stage
 from .client import Lab
-
-WIDTH = 88
-SECONDS = 10
-"""How long the attacker may take to be refused before the demo has failed."""
-
-
-class Failed(Exception):
-    """The demo did not show what it claims; the text says what instead."""
-
-
-# --- how it looks ------------------------------------------------------------------------------------
-
-_COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-_CODES = {"bold": "1", "red": "31", "green": "32", "dim": "2"}
-
-
-def paint(style, text):
-    return f"\033[{_CODES[style]}m{text}\033[0m" if _COLOUR else text
-
-
-def act(number, title):
-    print(f"\n{paint('bold', f'{number}  {title}')}")
-
-
-def say(text, indent=3):
-    for paragraph in text.split("\n"):
-        print(textwrap.fill(paragraph, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent))
-
-
-def row(name, word, style, rest):
-    """One line of a table: the name, a coloured word, and what follows."""
-    print(f"   {name:<28} {paint(style, f'{word:<8}')} {rest}")
-
-
-def quote(text):
-    """Somebody else's words, set off by a bar; long lines are broken, never cut."""
-    for line in text.rstrip("\n").split("\n"):
-        hang = " " * (len(line) - len(line.lstrip()) + 2)
-        for part in textwrap.wrap(line, WIDTH - 5, subsequent_indent=hang, break_on_hyphens=False) or [""]:
-            print(f"   {paint('dim', '|')} {part}".rstrip())
-
-
-# --- the attacker --------------------------------------------------------------------------------------
-
-
-class Attacker:
-    """Another process that uses what it stole again and again, and says when it stops working."""
-
-    def __init__(self, lab, loot):
-        arguments = [sys.executable, "-m", "lab.attacker", "--endpoint", lab.endpoint, "--region", lab.region]
-        for name, credentials in loot.items():
-            arguments += [
-                "--bedrock" if isinstance(credentials, str) else "--credential",
-                f"{name}={_text(credentials)}",
-            ]
-        self.names = list(loot)
-        self._said = []
-        environment = {**os.environ, "PYTHONPATH": str(stage.ROOT / "tests")}
-        self._process = subprocess.Popen(
-            [*arguments, "--seconds", "30"], env=environment, stdout=subprocess.PIPE, text=True
-        )
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self):
-        for line in self._process.stdout:
-            self._said.append(json.loads(line))
-
-    def await_all(self, event):
-        """The line of every credential about an event, or None for one that never said it."""
-        until = time.monotonic() + SECONDS
-        while time.monotonic() < until:
-            lines = {line["credential"]: line for line in list(self._said) if line["event"] == event}
-            if len(lines) == len(self.names):
-                break
-            time.sleep(0.01)
-        return {name: lines.get(name) for name in self.names}
-
-    def stop(self):
-        self._process.terminate()
-        self._process.wait()
-
-
-def _text(credentials):
-    if isinstance(credentials, str):
-        return credentials
-    parts = (credentials.get(name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
-    return ":".join(part for part in parts if part)
-
-
-# --- the acts --------------------------------------------------------------------------------------------
-
-
-def the_account(lab, started):
-    act(1, "An AWS account")
-    break_glass = seed.user(lab, "break-glass")
-    deployment = stage.deploy_product(lab, break_glass)
-    victim = seed.user(lab, "svc-build", keys=2, everything=True)
-    console = lab.sign_in(victim.name, victim.password)
-    rules = sum(resource.type == "AWS::Events::Rule" for resource in deployment.resources.values())
-    seconds = time.monotonic() - started
-    say(
-        f"A local AWS, account {lab.account}, {lab.region}, where IAM is enforced on every request. "
-        f"infra/template.yaml is deployed to it as it is ({len(deployment.resources)} resources, {rules} of them "
-        f"rules; {seconds:.1f} s so far), and the function runs with the role of the template and nothing else."
-    )
-    say("user/svc-build    an administrator with every kind of credential: the victim")
-    say("user/break-glass  the way back in, protected by the guardrails")
-    loot = {
-        "access key": victim.keys[0],
-        "second access key": victim.keys[1],
-        "session minted from the key": victim.session,
-        "console session": console,
-        "Bedrock API key": victim.bedrock_key,
-    }
-    return deployment, victim, break_glass, loot
-
-
-def the_theft(attacker):
-    act(2, "An attacker, in a process of its own, uses what it stole")
-    for name, line in attacker.await_all("working").items():
-        if line is None:
-            raise Failed(f"the attacker's {name} never worked: there was nothing to cut off")
-        row(name, "works", "red", ", ".join(line["calls"]))
-
-
-def the_finding(lab, victim):
-    act(3, "GuardDuty notices")
-    text = stage.about_user(stage.load("leaked-access-key"), victim)
-    copy = json.loads(stage.about_user(stage.load("leaked-access-key-security-hub-copy"), victim))
-    lab.client("securityhub").batch_import_findings(Findings=copy["detail"]["findings"])
-    event = json.loads(text)
-    say(
-        "events/contain-identity/leaked-access-key.json goes on the event bus, and nothing else is done from here on: "
-        "the template's rule takes it to the function."
-    )
-    fired = time.monotonic() * 1000
-    event_id = lab.put_event(event)
-    return event, event_id, fired
-
-
-def the_cut(lab, attacker, event_id, fired):
-    act(4, "The attacker is refused")
-    survivors = []
-    for name, line in attacker.await_all("refused").items():
-        if line is None:
-            survivors.append(name)
-            row(name, "WORKS", "red", f"still, {SECONDS} s after the finding")
-        else:
-            row(name, "refused", "green", f"{line['monotonic_ms'] - fired:4.0f} ms after the finding  {line['code']}")
-    invocation = lab.wait_for(lambda: finished(lab, event_id), SECONDS)
-    if invocation["status"] != "ok":
-        raise Failed(f"the function ended with {invocation['status']}: {invocation['error']}")
-    (result,) = invocation["response"]["results"]
-    if survivors:
-        raise Failed(f"still working: {', '.join(survivors)}; the function says {result['outcome']}")
-    if "cut_off_ms" not in result:
-        raise Failed(f"the function cut nothing off: {result['outcome']}")
-    start = "a cold start included" if invocation["cold"] else "warm"
-    print()
-    say(
-        f"AWS confirmed the deny {result['cut_off_ms']} ms after the function's first line, "
-        f"{result['cut_off_calls']} dependent calls in: everything is read in one wave, the second denies. "
-        f"(The times above count from the event, {start}.)"
-    )
-    return result
-
-
-def finished(lab, event_id):
-    tries = lab.invocations(event_id=event_id)
-    return tries[-1] if tries and (tries[-1]["status"] == "ok" or tries[-1]["attempt"] == 3) else None
-
-
-def the_people(lab, result):
-    act(5, "People are told")
-    for told in lab.notifications():
-        if not told["subject"]:
-            say("At once, from the rule itself:")
-            quote(told["message"])
-        elif result["case"] in told["message"]:
-            say(f"\nWith the outcome:\n{paint('bold', told['subject'])}")
-            quote(told["message"].split("\nHOW TO UNDO")[0])
-            return told["message"]
-    raise Failed("nobody was told the outcome")
-
-
-def the_case(lab, deployment, result, event):
-    act(6, f"The case: {result['case']}")
-    s3, bucket = lab.client("s3"), deployment.outputs["CaseBucketName"]
-    case = CaseFile.read(s3, bucket, result["case"])
-    try:
-        case.check_chain()
-    except AssertionError as error:
-        raise Failed(f"the case's ledger does not hold: {error}") from error
-    told = {
-        "opened": "finding, decision, plan and the state before: written beside the deny",
-        "acted": "every change with AWS's request id, and the line that undoes it",
-        "verified": "read back after the change: it holds",
-        "reported": "what people were told",
-    }
-    for entry in case.entries:
-        print(f"   {entry['number']:04}  {entry['entry']:<9} {told.get(entry['entry'], '')}")
-    stored = s3.head_object(Bucket=bucket, Key=max(case.objects))
-    say(
-        f"{len(case.entries)} entries and the event as delivered, tied by their SHA-256: the chain holds. "
-        f"Encrypted ({stored['ServerSideEncryption']}), locked until {stored['ObjectLockRetainUntilDate']:%Y-%m-%d}."
-    )
-    filters = {"Id": [{"Value": event["detail"]["arn"], "Comparison": "EQUALS"}]}
-    (finding,) = lab.client("securityhub").get_findings(Filters=filters)["Findings"]
-    if finding["Workflow"]["Status"] != "NOTIFIED":
-        raise Failed(f"the finding in Security Hub is {finding['Workflow']['Status']}, not NOTIFIED")
-    say("\nThe finding in Security Hub is NOTIFIED now, with the note")
-    quote(finding["Note"]["Text"])
-
-
-def the_way_back(lab, message, loot, break_glass):
-    act(7, "The way back")
-    undo = message.split("\nHOW TO UNDO\n")[1].split("\n\n")[0]
-    say("Nothing was deleted but the console password. The message also says how to undo it:")
-    quote(textwrap.dedent(undo))
-    risen = [name for name, credentials in loot.items() if works(lab, credentials)]
-    if risen:
-        raise Failed(f"working again: {', '.join(risen)}")
-    if not works(lab, break_glass.key):
-        raise Failed("break-glass was locked out")
-    say("\nTried once more: every stolen credential is still refused, and user/break-glass still works.")
-
-
-def works(lab, credentials):
-    if isinstance(credentials, str):
-        return lab.bedrock(credentials)[0] == 200
-    try:
-        lab.client("s3", credentials).list_buckets()
-        return True
-    except ClientError:
-        return False
+from .demo_looks import Failed, paint
 
 
 def play():
     started = time.monotonic()
-    print(paint("bold", "Tourniquet: a stolen access key, from the finding to the last refusal"))
+    print(paint("bold", "Tourniquet: a stolen access key, and a compromised instance, being cut off"))
     print("Everything runs on this machine, against a local AWS: no account needed, none touched.")
     with contextlib.ExitStack() as ending:
         lab = ending.enter_context(Lab())
-        deployment, victim, break_glass, loot = the_account(lab, started)
-        attacker = Attacker(lab, loot)
-        ending.callback(attacker.stop)
-        the_theft(attacker)
-        event, event_id, fired = the_finding(lab, victim)
-        result = the_cut(lab, attacker, event_id, fired)
-        message = the_people(lab, result)
-        the_case(lab, deployment, result, event)
-        the_way_back(lab, message, loot, break_glass)
-        if result["outcome"] != "contained":
-            raise Failed(f"the outcome is {result['outcome']}: {result.get('reason')}")
-    return time.monotonic() - started, len(loot)
+        deployment, credentials = demo_identity.play(lab, ending, started)
+        interfaces = demo_instance.play(lab, deployment, ending)
+    return time.monotonic() - started, credentials + 1, interfaces
 
 
 def main():
-    binary = stage.BINARIES / stage.FUNCTION
-    if not binary.exists():
-        print(f"There is no {binary}: run `make build` first.", file=sys.stderr)
+    missing = [binary for binary in stage.FUNCTIONS if not (stage.BINARIES / binary).exists()]
+    if missing:
+        print(f"There is no {stage.BINARIES / missing[0]}: run `make build` first.", file=sys.stderr)
         return 2
     try:
-        seconds, count = play()
+        seconds, credentials, interfaces = play()
     except (Failed, AssertionError) as failure:
         print(f"\n{paint('red', 'FAILED')}  {failure}", file=sys.stderr)
         return 1
-    print(f"\n{paint('green', 'DONE')}  {count} of {count} stolen credentials refused, in a demo of {seconds:.0f} s.")
+    print(
+        f"\n{paint('green', 'DONE')}  {credentials} of {credentials} stolen credentials refused, "
+        f"{interfaces} of {interfaces} interfaces isolated, in a demo of {seconds:.0f} s."
+    )
     return 0
 
 

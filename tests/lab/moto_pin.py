@@ -26,6 +26,7 @@ PRIVATE_NAMES = {
     ),
     "moto.autoscaling.models": ("autoscaling_backends", "AutoScalingBackend.update_attached_target_groups"),
     "moto.ec2.models": ("ec2_backends",),
+    "moto.ec2.models.tags": ("EC2_PREFIX_TO_RESOURCE", "get_prefix", "TagBackend.describe_tags"),
     "moto.ec2.models.elastic_ip_addresses": ("ElasticAddress.private_ip_address", "ElasticAddress.instance_id"),
     "moto.ec2.models.elastic_network_interfaces": (
         "NetworkInterface.__init__", "NetworkInterface.group_set", "NetworkInterface.association",

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from . import organization
-from .template import deploy, deploy_stack
+from .template import deploy, deploy_stack, register, update_stack
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEMPLATE = ROOT / "infra" / "template.yaml"
@@ -19,6 +19,8 @@ GUARDRAILS = ROOT / "infra" / "guardrails.toml"
 BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 FUNCTION = "contain-identity"
 INSTANCE_FUNCTION = "contain-instance"
+SEAL_FUNCTION = "seal-snapshot"
+FUNCTIONS = (FUNCTION, INSTANCE_FUNCTION, SEAL_FUNCTION)
 EVENTS = ROOT / "events"
 
 EXTERNAL_ID = "tourniquet-lab"
@@ -42,18 +44,39 @@ def guardrails(protecting):
 def deploy_product(lab, protecting, verify_after_ms=200, members=()):
     """The template, as it is, with the debug binaries. It may enter the `members`, whose stacks are made apart."""
     environment = {"VERIFY_AFTER_MS": str(verify_after_ms)}
-    parameters = {}
-    if members:
-        roles = [member_role_arn(account) for account in members]
-        instance_roles = [member_instance_role_arn(account) for account in members]
-        parameters = {
-            "MemberRoleArns": ",".join(roles),
-            "MemberInstanceRoleArns": ",".join(instance_roles),
-            "MemberExternalId": EXTERNAL_ID,
-        }
     return deploy(
-        TEMPLATE, lab, parameters, binaries_dir=BINARIES, environment=environment, guardrails=guardrails(protecting)
+        TEMPLATE,
+        lab,
+        _members(members),
+        binaries_dir=BINARIES,
+        environment=environment,
+        guardrails=guardrails(protecting),
     )
+
+
+def _members(members):
+    if not members:
+        return {}
+    return {
+        "MemberRoleArns": ",".join(member_role_arn(account) for account in members),
+        "MemberInstanceRoleArns": ",".join(member_instance_role_arn(account) for account in members),
+        "MemberExternalId": EXTERNAL_ID,
+    }
+
+
+def add_forensics(lab, deployment, account, members=(), verify_after_ms=200):
+    """The forensics account for a product that is deployed; the deployment of its stack.
+
+    In the one order there is: the key and the role there admit the role of seal-snapshot, which has to exist by then
+    and comes with the first deployment; what they are called is known once they exist, and the responder's stack is
+    deployed a second time with it.
+    """
+    outputs = deployment.outputs
+    there = deploy_forensics(lab, outputs["SealSnapshotRoleArn"], account, bus_arn=outputs["EventBusArn"])
+    named = {name: there.outputs[name] for name in ("ForensicsRoleArn", "ForensicsKeyArn")}
+    update_stack(deployment, TEMPLATE, lab, {**_members(members), **named, "ForensicsExternalId": EXTERNAL_ID})
+    register(deployment, lab, BINARIES, {"VERIFY_AFTER_MS": str(verify_after_ms)})
+    return there
 
 
 def deploy_member(lab, responder_role_arn, account, organization_id=organization.ID, instance_role_arn=None):

@@ -39,6 +39,12 @@ pub struct Blocks {
     fetches: Pace,
 }
 
+/// A client of the EBS direct APIs that is not part of an invocation, for the command line.
+#[must_use]
+pub fn ebs(config: &aws_config::SdkConfig) -> aws_sdk_ebs::Client {
+    aws_sdk_ebs::Client::new(config)
+}
+
 impl Blocks {
     /// Through this client.
     #[must_use]
@@ -187,14 +193,14 @@ impl<'a> Pages<'a> {
         let request = match (&self.token, self.from) {
             (Some(token), _) => request.next_token(token),
             (None, 0) => request,
-            // Indexes are numbers of 31 bits in the API: behind the last one there is no block.
-            (None, from) => match i32::try_from(from) {
-                Ok(from) => request.starting_block_index(from),
-                Err(_) => {
+            (None, from) => {
+                // Indexes are numbers of 31 bits in the API: behind the last one there is no block.
+                let Ok(from) = i32::try_from(from) else {
                     self.ended = true;
                     return Ok(None);
-                }
-            },
+                };
+                request.starting_block_index(from)
+            }
         };
         match request.send().await {
             Ok(output) => Ok(Some(output)),

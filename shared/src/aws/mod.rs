@@ -18,7 +18,7 @@ mod snapshots;
 mod warm;
 
 #[cfg(feature = "blocks")]
-pub use blocks::Blocks;
+pub use blocks::{Blocks, ebs};
 pub use calls::CallLog;
 #[cfg(feature = "respond")]
 pub use clients::{Access, Clients, load_config, s3};

@@ -9,8 +9,8 @@ use aws_sdk_ec2::types::{
 };
 
 use super::{Access, Blocks, Fault, FaultClass};
-use crate::guardrails::{EvidenceLock, LockMode};
 use crate::id::{AccountId, Arn, Region, SnapshotId, VolumeId};
+use crate::step::{Asked, Lock, LockSnapshot};
 use crate::text::printable;
 use crate::timestamp::Timestamp;
 
@@ -104,11 +104,14 @@ impl Snapshots {
 
     async fn described(&self, filter: Filter, and: Option<Filter>) -> Result<Vec<Snapshot>, Fault> {
         let request = self.ec2.describe_snapshots().owner_ids("self").filters(filter);
-        let request = and.into_iter().fold(request, |request, filter| request.filters(filter));
+        let request = match and {
+            Some(filter) => request.filters(filter),
+            None => request,
+        };
         let mut pages = request.into_paginator().send();
         let mut snapshots = Vec::new();
         while let Some(page) = pages.next().await {
-            snapshots.extend(page?.snapshots.unwrap_or_default().into_iter().filter_map(snapshot));
+            snapshots.extend(page?.snapshots().iter().filter_map(snapshot));
         }
         Ok(snapshots)
     }
@@ -137,19 +140,25 @@ impl Snapshots {
         }
     }
 
-    /// Locks a snapshot, pending or complete (CONTAINMENT B18). Nothing where no lock is asked for.
+    /// Makes sure that a snapshot, pending or complete, is locked as `wanted` or better (CONTAINMENT B18). Says whether
+    /// anything had to be changed.
     ///
     /// # Errors
     /// When EC2 refuses.
-    pub async fn lock(&self, id: &SnapshotId, lock: &EvidenceLock) -> Result<(), Fault> {
-        let mode = match lock.mode {
-            LockMode::Governance => AwsLockMode::Governance,
-            LockMode::Compliance => AwsLockMode::Compliance,
-            LockMode::None => return Ok(()),
+    pub async fn lock(&self, wanted: &LockSnapshot) -> Result<bool, Fault> {
+        let id = wanted.snapshot.as_str();
+        let known = self.ec2.describe_locked_snapshots().snapshot_ids(id).send().await?;
+        let lock = known.snapshots().iter().find(|lock| lock.snapshot_id() == Some(id));
+        let state = lock.and_then(|lock| lock.lock_state()).map(LockState::as_str);
+        let days = lock.and_then(aws_sdk_ec2::types::LockedSnapshotsInfo::lock_duration);
+        let Some(asked) = Asked::beyond(state, days, wanted) else { return Ok(false) };
+        let mode = match asked.mode {
+            Lock::Governance => AwsLockMode::Governance,
+            Lock::Compliance => AwsLockMode::Compliance,
         };
-        let request = self.ec2.lock_snapshot().snapshot_id(id.as_str()).lock_mode(mode);
-        request.lock_duration(i32::from(lock.days)).send().await?;
-        Ok(())
+        let request = self.ec2.lock_snapshot().snapshot_id(id).lock_mode(mode);
+        request.lock_duration(asked.days).set_cool_off_period(asked.cool_off).send().await?;
+        Ok(true)
     }
 
     /// Sets tags.
@@ -201,7 +210,7 @@ fn aws_tags(tags: &[(String, String)]) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
-fn snapshot(described: aws_sdk_ec2::types::Snapshot) -> Option<Snapshot> {
+fn snapshot(described: &aws_sdk_ec2::types::Snapshot) -> Option<Snapshot> {
     let id = SnapshotId::parse(described.snapshot_id()?).ok()?;
     let state = match described.state() {
         Some(SnapshotState::Pending) => State::Pending,

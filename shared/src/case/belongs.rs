@@ -6,15 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::sealed::{CopyRecord, Provenance, Role, SealRecord};
 use super::{CaseId, Entry, EntryKind, OpenCase};
 use crate::id::{AccountId, InstanceId, SnapshotId, VolumeId};
-use crate::step::INCIDENT_TAG;
+use crate::step::{INCIDENT_TAG, INSTANCE_TAG, Step};
 
-/// The tag that names the instance.
-pub const INSTANCE_TAG: &str = "ir:instance";
 /// The tag of a copy that names its source.
 pub const COPY_OF_TAG: &str = "ir:copy-of";
 /// The tag of a copy that says which one it is.
@@ -135,23 +134,20 @@ pub fn provenance(claimed: Claimed<'_>, open: &OpenCase, entries: &[Entry]) -> O
 pub fn recorded_sets(open: Option<&OpenCase>, entries: &[Entry]) -> Vec<BTreeSet<SnapshotId>> {
     let mut sets = open.map(|open| of_plan(open).sets).unwrap_or_default();
     for entry in entries.iter().filter(|entry| entry.entry == EntryKind::Acted) {
-        let mut named = Named::default();
         let steps = entry.what.get("steps").and_then(Value::as_array).into_iter().flatten();
-        steps.filter_map(|step| step.get("step")).for_each(|step| named.read(step));
+        let steps: Vec<Step> = steps.filter_map(|step| Step::deserialize(step.get("step")?).ok()).collect();
+        let named = Named::by(&steps);
         sets.extend(named.sets);
         // Locks name their snapshots one by one; those locked at one time were taken at one time.
-        sets.push(named.single);
+        sets.push(named.locked);
     }
     merged(sets)
 }
 
 fn of_plan(open: &OpenCase) -> Named {
-    let mut named = Named::default();
-    if let Ok(plan) = serde_json::to_value(&open.plan) {
-        named.read(&plan);
-    }
-    let single = std::mem::take(&mut named.single);
-    named.sets.extend(single.into_iter().map(|snapshot| BTreeSet::from([snapshot])));
+    let mut named = Named::by(open.plan.steps());
+    let locked = std::mem::take(&mut named.locked);
+    named.sets.extend(locked.into_iter().map(|snapshot| BTreeSet::from([snapshot])));
     named
 }
 
@@ -171,27 +167,27 @@ fn merged(sets: Vec<BTreeSet<SnapshotId>>) -> Vec<BTreeSet<SnapshotId>> {
     out
 }
 
-/// The snapshots and volumes that steps name, whatever the step.
+/// The snapshots and volumes that steps name.
 #[derive(Default)]
 struct Named {
     sets: Vec<BTreeSet<SnapshotId>>,
-    single: BTreeSet<SnapshotId>,
+    locked: BTreeSet<SnapshotId>,
     volumes: BTreeSet<VolumeId>,
 }
 
 impl Named {
-    fn read(&mut self, value: &Value) {
-        match value {
-            Value::Array(values) => values.iter().for_each(|value| self.read(value)),
-            Value::Object(fields) => {
-                let ids = |key: &str| fields.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-                self.sets.push(ids("snapshots").filter_map(|id| SnapshotId::parse(id).ok()).collect());
-                self.volumes.extend(ids("volumes").filter_map(|id| VolumeId::parse(id).ok()));
-                let single = fields.get("snapshot").and_then(Value::as_str);
-                self.single.extend(single.and_then(|id| SnapshotId::parse(id).ok()));
-                fields.values().for_each(|value| self.read(value));
+    fn by<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Self {
+        let mut named = Self::default();
+        for step in steps {
+            match step {
+                Step::SnapshotVolumes(step) => {
+                    named.sets.push(step.snapshots.iter().cloned().collect());
+                    named.volumes.extend(step.volumes.iter().cloned());
+                }
+                Step::LockSnapshot(step) => drop(named.locked.insert(step.snapshot.clone())),
+                _ => {}
             }
-            _ => {}
         }
+        named
     }
 }

@@ -50,7 +50,7 @@ pub enum Keep {
     Locked,
     /// It is the earliest of the instance.
     EarliestOfInstance,
-    /// It is the earliest of its case.
+    /// It is the earliest of its case, which has others: those are what more findings could have brought about.
     EarliestOfCase,
     /// There are not too many.
     Few,
@@ -82,9 +82,9 @@ pub fn propose(sets: &[SnapshotSet], most: usize) -> Retention {
     let ours = || sets.iter().filter(|set| set.recorded);
     let counted = ours().count();
     let earliest = ours().map(|set| set.taken_at).min();
-    let mut of_case: BTreeMap<CaseId, Timestamp> = BTreeMap::new();
+    let mut of_case: BTreeMap<CaseId, (Timestamp, usize)> = BTreeMap::new();
     for set in ours() {
-        of_case.entry(set.case.clone()).or_insert(set.taken_at);
+        of_case.entry(set.case.clone()).or_insert((set.taken_at, 0)).1 += 1;
     }
     let mut too_many = counted.saturating_sub(KEPT_SETS);
     let (mut delete, mut keep) = (Vec::new(), Vec::new());
@@ -97,7 +97,7 @@ pub fn propose(sets: &[SnapshotSet], most: usize) -> Retention {
             Some(Keep::Locked)
         } else if earliest == Some(set.taken_at) {
             Some(Keep::EarliestOfInstance)
-        } else if of_case.get(&set.case) == Some(&set.taken_at) {
+        } else if of_case.get(&set.case).is_some_and(|(first, sets)| *first == set.taken_at && *sets > 1) {
             Some(Keep::EarliestOfCase)
         } else if too_many == 0 {
             Some(Keep::Few)

@@ -110,7 +110,7 @@ impl Default for EvidenceLock {
 pub enum LockMode {
     /// Whoever has `ec2:UnlockSnapshot`.
     Governance,
-    /// Nobody, and from the first moment.
+    /// Nobody, once the 72 hours are over in which it may still be taken off.
     Compliance,
     /// There is no lock.
     None,

@@ -124,7 +124,7 @@ pub fn sealed_notification(news: SealNews<'_>) -> Option<Notification> {
     let first = news.results.first()?;
     let failed = news.results.iter().filter(|result| matches!(result.outcome, SealOutcome::Failed(_))).count();
     let all = news.results.len();
-    let what = if failed == 0 { "EVIDENCE SEALED" } else { "EVIDENCE NOT SEALED" };
+    let what = if failed == 0 { "SEALED" } else { "NOT SEALED" };
     let count = if failed == 0 { plural(all) } else { format!("{failed} of {}", plural(all)) };
     let subject = format!("[Tourniquet] {what}: {count} of {} in {} ({})", first.instance, first.account, first.region);
     let mut text = String::new();
@@ -137,13 +137,17 @@ pub fn sealed_notification(news: SealNews<'_>) -> Option<Notification> {
     for result in news.results {
         line("");
         line(&format!("{} {} in account {}, {}", role(result.role), result.snapshot, result.account, result.region));
-        snapshot_lines(result).iter().for_each(|content| line(&format!("  {content}")));
+        for content in snapshot_lines(result) {
+            line(&format!("  {content}"));
+        }
     }
     let next = next(&news);
     if !next.is_empty() {
         line("");
         line("NEXT");
-        next.iter().for_each(|content| line(&format!("  {content}")));
+        for content in next {
+            line(&format!("  {content}"));
+        }
     }
     line("");
     line("WHERE TO LOOK");

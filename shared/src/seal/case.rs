@@ -60,20 +60,33 @@ impl Case {
         })
     }
 
-    /// What failed of this snapshot, last first.
+    /// The last failure of this snapshot that was not made good since.
     pub(super) fn failure(&self, snapshot: &SnapshotId) -> Option<Failed> {
+        let is_mended = |step: FailedStep| match step {
+            FailedStep::Hash => self.sealed(snapshot).is_some(),
+            FailedStep::Share => self
+                .records()
+                .any(|(_, record)| matches!(record, SealRecord::Shared { snapshot: shared, .. } if shared == *snapshot)),
+            FailedStep::Copy => {
+                self.records().any(|(_, record)| matches!(record, SealRecord::Copied(copy) if copy.from == *snapshot))
+            }
+            FailedStep::Create | FailedStep::Compare => false,
+        };
         let failures = self.records().filter_map(|(_, record)| match record {
-            SealRecord::Failed(failed) if failed.snapshot == *snapshot => Some(failed),
+            SealRecord::Failed(failed) if failed.snapshot == *snapshot && !is_mended(failed.step) => Some(failed),
             _ => None,
         });
         failures.last()
     }
 
-    /// Whether `step` failed of this snapshot.
-    pub(super) fn has_failed(&self, snapshot: &SnapshotId, step: FailedStep) -> bool {
-        self.records().any(
-            |(_, record)| matches!(record, SealRecord::Failed(failed) if failed.snapshot == *snapshot && failed.step == step),
-        )
+    /// Whether `step` failed of this snapshot, so that this delivery need not try it: ever, where nothing mends it, and
+    /// else in an earlier try of the same event. A person who has enabled a key delivers the event again.
+    pub(super) fn has_failed(&self, snapshot: &SnapshotId, step: FailedStep, request_id: &str) -> bool {
+        let is_final = matches!(step, FailedStep::Create | FailedStep::Compare);
+        self.records().any(|(entry, record)| {
+            matches!(record, SealRecord::Failed(failed) if failed.snapshot == *snapshot && failed.step == step)
+                && (is_final || entry.actor.request_id == request_id)
+        })
     }
 
     /// The copy of a source that was begun.
@@ -84,12 +97,17 @@ impl Case {
         })
     }
 
-    /// The entry that says that a copy of a source was to be made.
-    pub(super) fn intent(&self, of: &SnapshotId, role: Role) -> Option<&Entry> {
-        self.records().find_map(|(entry, record)| match record {
-            SealRecord::Copying(copy) if copy.of == *of && copy.role == role => Some(entry),
+    /// The entry that says that a copy of a source was to be made, and whether the delivery that wrote it has given up.
+    pub(super) fn intent(&self, of: &SnapshotId, role: Role) -> Option<(&Entry, bool)> {
+        let (intent, copy) = self.records().find_map(|(entry, record)| match record {
+            SealRecord::Copying(copy) if copy.of == *of && copy.role == role => Some((entry, copy)),
             _ => None,
-        })
+        })?;
+        let given_up = self.records().any(|(entry, record)| {
+            entry.actor.request_id == intent.actor.request_id
+                && matches!(record, SealRecord::Failed(failed) if failed.snapshot == copy.from && failed.step == FailedStep::Copy)
+        });
+        Some((intent, given_up))
     }
 
     /// Whether this is in the ledger.

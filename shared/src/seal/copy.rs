@@ -4,13 +4,13 @@
 use super::case::{Case, Recorded, is_at_work};
 use super::{Delivery, Work};
 use crate::aws::{Copying, Fault, FaultClass, Snapshots};
-use crate::case::belongs::{ACCOUNT_TAG, COPY_OF_TAG, INSTANCE_TAG, STAGE_TAG};
+use crate::case::belongs::{ACCOUNT_TAG, COPY_OF_TAG, STAGE_TAG};
 use crate::case::sealed::{CopyRecord, Failed, FailedStep, Role, SealRecord};
 use crate::config::Forensics;
 use crate::error::Retry;
 use crate::id::AccountId;
 use crate::report::sealed::CopyBegun;
-use crate::step::Origin;
+use crate::step::{INCIDENT_TAG, INSTANCE_TAG, Origin};
 use crate::timestamp::Timestamp;
 
 /// What EC2 says where 20 copies are on their way to one Region: an hour later there is room (CONTAINMENT B17).
@@ -30,13 +30,14 @@ impl Delivery<'_> {
         if let Some(copy) = case.copied(of, role) {
             return Ok(begun(copy));
         }
-        if case.has_failed(from, FailedStep::Copy) {
+        if case.has_failed(from, FailedStep::Copy, &self.actor.request_id) {
             return Ok(None);
         }
         let (key, of, from_id) = (forensics.key.as_str().to_owned(), of.clone(), from.clone());
         let mut record = CopyRecord { of, from: from_id, role, account: account.clone(), key, snapshot: None };
         let mut made = None;
-        let intent = case.intent(&record.of, role).map(|entry| is_at_work(entry, &self.actor.request_id, Timestamp::now()));
+        let intent = case.intent(&record.of, role);
+        let intent = intent.map(|(entry, over)| !over && is_at_work(entry, &self.actor.request_id, Timestamp::now()));
         match intent {
             Some(true) => return Err(at_work(case)),
             Some(false) => made = self.found(work, case, place, &record).await?,
@@ -78,7 +79,7 @@ impl Delivery<'_> {
         let tagged = place.tagged((COPY_OF_TAG, wanted.of.as_str()), Some((STAGE_TAG, wanted.role.as_str()))).await;
         let tagged = tagged.map_err(|fault| case.failed("looking for a copy", &fault))?;
         let is_it = |tags: &std::collections::BTreeMap<String, String>| {
-            tags.get(crate::step::INCIDENT_TAG).map(String::as_str) == Some(work.claim.case.as_str())
+            tags.get(INCIDENT_TAG).map(String::as_str) == Some(work.claim.case.as_str())
         };
         let ours = tagged.into_iter().filter(|copy| copy.key.as_deref() == Some(wanted.key.as_str()) && is_it(&copy.tags));
         Ok(ours.min_by_key(|copy| (copy.started, copy.id.clone())).map(|copy| copy.id))
@@ -101,7 +102,7 @@ fn at_work(case: &Case) -> Retry {
 fn tags(work: &Work<'_>, case: &Case, role: Role) -> Vec<(String, String)> {
     let finding = case.open.findings.first().cloned();
     let origin = finding.map(|finding| Origin { case: case.id.clone(), finding }.tags());
-    let mut tags = origin.unwrap_or_else(|| vec![(crate::step::INCIDENT_TAG.to_owned(), case.id.to_string())]);
+    let mut tags = origin.unwrap_or_else(|| vec![(INCIDENT_TAG.to_owned(), case.id.to_string())]);
     let claim = &work.claim;
     tags.extend(
         [

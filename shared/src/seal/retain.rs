@@ -6,12 +6,12 @@ use super::case::Case;
 use super::{Delivery, Work};
 use crate::aws::{Fault, Snapshot};
 use crate::case::CaseId;
-use crate::case::belongs::{INSTANCE_TAG, STAGE_TAG, recorded_sets};
+use crate::case::belongs::{STAGE_TAG, recorded_sets};
 use crate::case::sealed::SealRecord;
 use crate::error::Retry;
 use crate::evidence::{KEPT_SETS, SetSnapshot, SnapshotSet, propose};
 use crate::id::SnapshotId;
-use crate::step::INCIDENT_TAG;
+use crate::step::{INCIDENT_TAG, INSTANCE_TAG};
 
 /// How many sets are proposed at once.
 const MOST_AT_ONCE: usize = 3;

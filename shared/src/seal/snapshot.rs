@@ -7,8 +7,10 @@ use crate::aws::{Fault, FaultClass, State};
 use crate::case::sealed::{Compared, FailedStep, Locked, Role, RootHash, SealRecord, Sealed};
 use crate::error::Retry;
 use crate::evidence::{FORMAT, Level, Manifest};
-use crate::guardrails::{EvidenceLock, LockMode};
+use crate::guardrails::EvidenceLock;
+use crate::id::AccountId;
 use crate::report::sealed::{SealOutcome, SealResult};
+use crate::step::{Lock, LockSnapshot};
 
 /// The tag that repeats the root.
 const HASH_TAG: &str = "ir:hash";
@@ -20,7 +22,7 @@ impl Delivery<'_> {
     pub(super) async fn source(&self, work: &Work<'_>, case: &mut Case, lock: &EvidenceLock) -> Result<SealResult, Retry> {
         let mut result = self.sealed(work, case, lock).await?;
         // One that could not be hashed can be copied all the same, and read under the forensics key.
-        let is_whole = !case.has_failed(&work.snapshot.id, FailedStep::Create);
+        let is_whole = !case.has_failed(&work.snapshot.id, FailedStep::Create, &self.actor.request_id);
         if let Some((forensics, _)) = self.function.forensics.as_ref().filter(|_| is_whole) {
             let to = (work.place, work.holder, Role::Transit);
             result.copy = self.copy(work, case, to, forensics).await?;
@@ -33,7 +35,7 @@ impl Delivery<'_> {
 
     /// The copy under the forensics key, in the account of its source: handed over.
     pub(super) async fn transit(&self, work: &Work<'_>, case: &mut Case) -> Result<SealResult, Retry> {
-        let mut result = self.result(work);
+        let mut result = Self::result(work);
         result.outcome = SealOutcome::HandedOver;
         let Some((forensics, clients)) = &self.function.forensics else {
             self.fail(work, case, FailedStep::Share, "no forensics account is configured any more".to_owned()).await?;
@@ -86,10 +88,10 @@ impl Delivery<'_> {
     /// Whether a snapshot is whole. One that failed is recorded as failed; one that is not there yet is left to another
     /// delivery.
     async fn is_completed(&self, work: &Work<'_>, case: &mut Case) -> Result<bool, Retry> {
-        if case.has_failed(&work.snapshot.id, FailedStep::Create) {
+        if case.has_failed(&work.snapshot.id, FailedStep::Create, &self.actor.request_id) {
             return Ok(false);
         }
-        let (said, cause) = (work.snapshot.message.as_deref(), work.cause);
+        let words = [work.cause, work.snapshot.message.as_deref()];
         match work.snapshot.state {
             // What EC2 says now counts: of a set that failed some may be whole.
             State::Completed => Ok(true),
@@ -99,7 +101,8 @@ impl Delivery<'_> {
                 Err(case.failed("reading a snapshot", &fault))
             }
             _ => {
-                let why: Vec<&str> = [cause, said].into_iter().flatten().collect();
+                let mut why: Vec<&str> = words.into_iter().flatten().collect();
+                why.dedup();
                 let why = if why.is_empty() { "EC2 does not say why".to_owned() } else { why.join("; ") };
                 self.fail(work, case, FailedStep::Create, why).await?;
                 Ok(false)
@@ -109,7 +112,7 @@ impl Delivery<'_> {
 
     /// Locks, hashes, tags and records a snapshot, unless the ledger says that this was done, or failed.
     async fn sealed(&self, work: &Work<'_>, case: &mut Case, lock: &EvidenceLock) -> Result<SealResult, Retry> {
-        let mut result = self.result(work);
+        let mut result = Self::result(work);
         if let Some(sealed) = case.sealed(&work.snapshot.id) {
             return Ok(told(result, &sealed));
         }
@@ -119,7 +122,7 @@ impl Delivery<'_> {
         // Before it is hashed: what is locked stays while it is read.
         let locked = self.lock(work, lock).await.map_err(|fault| case.failed("locking a snapshot", &fault))?;
         result.locked = Some(locked.clone());
-        if case.has_failed(&work.snapshot.id, FailedStep::Hash) {
+        if case.has_failed(&work.snapshot.id, FailedStep::Hash, &self.actor.request_id) {
             return Ok(result);
         }
         let source = case.sealed(&work.claim.source).filter(|source| source.snapshot != work.snapshot.id);
@@ -151,7 +154,7 @@ impl Delivery<'_> {
             objects: vec![hashed.object],
             locked,
             missing,
-            copied_to: self.function.forensics.as_ref().map(|(forensics, _)| forensics.account.clone()),
+            copied_to: self.copied_to().filter(|_| work.claim.role == Role::Source).cloned(),
         };
         let result = told(result, &sealed);
         self.record(case, SealRecord::Sealed(Box::new(sealed))).await?;
@@ -160,21 +163,13 @@ impl Delivery<'_> {
 
     /// Makes sure that a snapshot is locked. That it cannot be is said, and keeps nothing from being sealed.
     async fn lock(&self, work: &Work<'_>, lock: &EvidenceLock) -> Result<Locked, Fault> {
-        let mode = match lock.mode {
-            LockMode::None => return Ok(Locked::NotWanted),
-            LockMode::Governance => "governance",
-            LockMode::Compliance => "compliance",
-        };
-        let id = &work.snapshot.id;
-        // Locking it anew could shorten what somebody else has set.
-        let already = work.place.locked(std::slice::from_ref(id)).await.map(|locked| locked.contains(id));
-        match already {
-            Ok(true) => return Ok(Locked::Locked("it was already".to_owned())),
-            Err(fault) if fault.is_retryable() => return Err(fault),
-            _ => {}
-        }
-        match work.place.lock(id, lock).await {
-            Ok(()) => Ok(Locked::Locked(format!("{mode}, {} days", lock.days))),
+        let Some(mode) = Lock::of(lock.mode) else { return Ok(Locked::NotWanted) };
+        let snapshot = work.snapshot.id.clone();
+        let wanted = LockSnapshot { region: work.region.clone(), snapshot, mode, days: lock.days };
+        let how = format!("{} for {} days", if mode == Lock::Compliance { "compliance" } else { "governance" }, lock.days);
+        match work.place.lock(&wanted).await {
+            Ok(true) => Ok(Locked::Locked(how)),
+            Ok(false) => Ok(Locked::Locked(format!("{how} or better, already"))),
             Err(fault) if fault.is_retryable() => Err(fault),
             Err(fault) => Ok(Locked::NotLocked(fault.to_string())),
         }
@@ -192,7 +187,12 @@ impl Delivery<'_> {
         }
     }
 
-    fn result(&self, work: &Work<'_>) -> SealResult {
+    /// The forensics account, if there is one.
+    fn copied_to(&self) -> Option<&AccountId> {
+        self.function.forensics.as_ref().map(|(forensics, _)| &forensics.account)
+    }
+
+    fn result(work: &Work<'_>) -> SealResult {
         SealResult {
             case: work.claim.case.clone(),
             snapshot: work.snapshot.id.clone(),

@@ -124,11 +124,11 @@ impl Change for LockSnapshot {
 #[cfg(feature = "instance")]
 impl LockSnapshot {
     pub(super) async fn apply(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
-        use aws_sdk_ec2::types::{LockMode as Mode, LockState};
+        use aws_sdk_ec2::types::{LockMode as Mode, LockState, LockedSnapshotsInfo};
         let locked = aws.ec2.describe_locked_snapshots().snapshot_ids(self.snapshot.as_str()).send().await?;
         let lock = locked.snapshots().iter().find(|lock| lock.snapshot_id() == Some(self.snapshot.as_str()));
-        let state = lock.and_then(|lock| lock.lock_state()).map(LockState::as_str);
-        let Some(asked) = Asked::beyond(state, lock.and_then(|lock| lock.lock_duration()), self) else {
+        let state = lock.and_then(LockedSnapshotsInfo::lock_state).map(LockState::as_str);
+        let Some(asked) = Asked::beyond(state, lock.and_then(LockedSnapshotsInfo::lock_duration), self) else {
             return Ok(super::Applied::already());
         };
         let mode = match asked.mode {

@@ -80,9 +80,8 @@ impl PrepareIsolationGroup {
                 Direction::Out => "egress",
             };
             let permission = shell_word(&permission(&opening).to_string());
-            line.push_str(&format!(
-                " && aws ec2 authorize-security-group-{way} --region {region} --group-id \"${variable}\" --ip-permissions {permission}"
-            ));
+            let authorise = format!("aws ec2 authorize-security-group-{way} --region {region} --group-id \"${variable}\"");
+            line = format!("{line} && {authorise} --ip-permissions {permission}");
         }
         line
     }

@@ -124,8 +124,8 @@ mod calls {
             };
             let opened = self.open(aws, group).await;
             let closed = self.close(aws, group).await.map_err(|fault| {
-                let message = format!("{} may stand open to the world: {}", self.interface, fault.message);
-                Fault { message: crate::text::printable(&message, 300), ..fault }
+                // However AWS refuses: what stands open to the world is never left at that.
+                retryable(&fault.code, &format!("{} may stand open to the world: {}", self.interface, fault.message))
             })?;
             let done = Self { open_group: Some(opened?), ..self.clone() };
             Ok(Applied { as_done: (done != *self).then(|| done.into()), ..Applied::changed(&closed) })

@@ -11,6 +11,7 @@ use tourniquet::step::{
 };
 
 use crate::checks::text::holds_a_key;
+use crate::steps_instance::steps_around_an_instance;
 use crate::support::{FIRST_KEY, INSTANCE, ROLE_ID, SECOND_KEY, arn, at, key, name, session, unique_id};
 
 pub(crate) fn user() -> PrincipalName {
@@ -19,6 +20,7 @@ pub(crate) fn user() -> PrincipalName {
 
 /// One of every step. Exhaustive: a new one does not compile here until it is listed.
 fn every_step() -> Vec<Step> {
+    let steps = [steps_by_iam(), steps_around_an_instance()].concat();
     let listed = |step: &Step| match step {
         Step::DenyAll(_)
         | Step::DenySession(_)
@@ -32,11 +34,35 @@ fn every_step() -> Vec<Step> {
         | Step::AttachDenyAll(_)
         | Step::DenyByBoundary(_)
         | Step::JoinDenyGroup(_)
-        | Step::DeactivateMfaDevice(_) => step.name(),
+        | Step::DeactivateMfaDevice(_)
+        | Step::PrepareIsolationGroup(_)
+        | Step::IsolateInterface(_)
+        | Step::ProtectFromTermination(_)
+        | Step::ProtectFromStop(_)
+        | Step::StopOnShutdown(_)
+        | Step::KeepVolume(_)
+        | Step::ProtectFromScaleIn(_)
+        | Step::EnterStandby(_)
+        | Step::DetachFromAutoScaling(_)
+        | Step::DeregisterTarget(_)
+        | Step::DeregisterFromLoadBalancer(_)
+        | Step::DisassociateAddress(_)
+        | Step::RemovePublicAddress(_)
+        | Step::LowerConnectionTimeout(_)
+        | Step::UntrackConnections(_)
+        | Step::SnapshotVolumes(_)
+        | Step::LockSnapshot(_) => step.name(),
     };
+    let names: std::collections::BTreeSet<_> = steps.iter().map(listed).collect();
+    assert_eq!(names.len(), 30, "every step is listed, under a name of its own");
+    steps
+}
+
+/// One of every step on an identity.
+fn steps_by_iam() -> Vec<Step> {
     let instance = arn("arn:aws:ec2:eu-west-1:111122223333:instance/i-0a1b2c3d4e5f67890");
     let credential = "ACCABEDROCKQ7EXAMPLE".to_owned();
-    let steps: Vec<Step> = vec![
+    vec![
         DenyAll { user: user() }.into(),
         DenySession {
             role: name("developer"),
@@ -76,10 +102,7 @@ fn every_step() -> Vec<Step> {
             enabled: Some(at("2026-11-21T20:45:00Z")),
         }
         .into(),
-    ];
-    let names: std::collections::BTreeSet<_> = steps.iter().map(listed).collect();
-    assert_eq!(names.len(), 13, "every step is listed, under a name of its own");
-    steps
+    ]
 }
 
 pub(crate) fn attach_deny_all(principal: Entity) -> AttachDenyAll {
@@ -112,11 +135,17 @@ fn every_step_says_what_it_changes_what_it_needs_and_how_it_is_undone() {
 }
 
 #[test]
-fn every_step_needs_something_and_shows_no_key_and_is_undone_by_a_line() {
+fn every_step_needs_something_and_shows_no_key_and_is_undone_by_a_line_or_says_why_not() {
     for step in every_step() {
+        let services = ["iam:", "ec2:", "autoscaling:", "elasticloadbalancing:"];
         assert!(!step.permissions().is_empty(), "{}", step.name());
-        assert!(step.permissions().iter().all(|action| action.starts_with("iam:")), "{}", step.name());
+        let is_known = |action: &&str| services.iter().any(|service| action.starts_with(service));
+        assert!(step.permissions().iter().all(is_known), "{}", step.name());
         assert!(!holds_a_key(&step.on()), "{}", step.on());
+        assert!(!step.undo().commands.is_empty() || step.undo().note.is_some(), "{}", step.name());
+    }
+    for step in steps_by_iam() {
+        assert!(step.permissions().iter().all(|action| action.starts_with("iam:")), "{}", step.name());
         assert!(!step.undo().commands.is_empty(), "{}", step.name());
     }
 }
@@ -125,7 +154,7 @@ fn every_step_needs_something_and_shows_no_key_and_is_undone_by_a_line() {
 #[test]
 fn a_name_that_begins_with_a_dash_is_never_taken_for_an_option() {
     let lines = |step: &Step| [step.undo().commands, vec![step.command()]].concat();
-    for step in every_step() {
+    for step in steps_by_iam() {
         let mut stored = serde_json::to_value(&step).expect("JSON");
         for field in ["user", "role", "group"] {
             if let Some(name) = stored.get_mut(field) {
@@ -151,7 +180,7 @@ fn every_step_is_stored_and_read_back_unchanged() {
 }
 
 /// The words of a shell line, as POSIX splits them; nothing where a quote is left open or something is left to expand.
-fn words(line: &str) -> Option<Vec<String>> {
+pub(crate) fn words(line: &str) -> Option<Vec<String>> {
     let (mut words, mut word, mut characters) = (Vec::new(), None::<String>, line.chars());
     while let Some(character) = characters.next() {
         match character {

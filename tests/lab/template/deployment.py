@@ -44,15 +44,20 @@ def deploy(template_path, lab, parameters=None, binaries_dir=".", environment=No
     by default the file beside the template.
     """
     deployment = deploy_stack(template_path, lab, parameters, stack)
-    delivery.check(deployment.resources, lab.account)
     if guardrails is None:
         guardrails = (Path(template_path).parent / GUARDRAILS_KEY).read_text(encoding="utf-8")
     _put_guardrails(lab.client("s3"), deployment, guardrails)
+    register(deployment, lab, binaries_dir, environment, retry_delays_ms)
+    return deployment
+
+
+def register(deployment, lab, binaries_dir, environment=None, retry_delays_ms=LAB_RETRY_DELAYS_MS):
+    """Register the functions of a deployed stack with the lab, anew where it knows them."""
+    delivery.check(deployment.resources, lab.account)
     variables = {"AWS_ENDPOINT_URL": lab.endpoint, **LAB_ENVIRONMENT, **(environment or {})}
     deployment.functions = registrations(deployment.resources, Path(binaries_dir).resolve(), variables, retry_delays_ms)
     for registration in deployment.functions:
         lab.register_function(**registration)
-    return deployment
 
 
 def deploy_stack(template_path, lab, parameters=None, stack="tourniquet"):
@@ -62,8 +67,8 @@ def deploy_stack(template_path, lab, parameters=None, stack="tourniquet"):
     aws = Account(lab.client, lab.account, lab.region, stack)
     deployment = Deployment(lab.account, lab.region, resolver.resources, {})
     for logical_id in creation_order(template["Resources"]):
-        _deploy_resource(aws, resolver, deployment, logical_id, template["Resources"][logical_id])
-    deployment.outputs = _outputs(template, resolver)
+        deploy_resource(aws, resolver, deployment, logical_id, template["Resources"][logical_id])
+    deployment.outputs = outputs_of(template, resolver)
     return deployment
 
 
@@ -128,7 +133,7 @@ def registrations(resources, binaries_dir, variables, retry_delays_ms):
     return found
 
 
-def _deploy_resource(aws, resolver, deployment, logical_id, resource):
+def deploy_resource(aws, resolver, deployment, logical_id, resource):
     """Create it if its condition holds, and make it known to the references that follow."""
     kind = resource["Type"]
     if kind not in CREATORS and kind not in WITHOUT_MEANING and kind not in JUDGED_ELSEWHERE:
@@ -159,7 +164,7 @@ def _refuse_unknown(logical_id, kind, values):
     properties.finish()
 
 
-def _outputs(template, resolver):
+def outputs_of(template, resolver):
     outputs = template.get("Outputs", {})
     return {
         name: resolver.resolve(output["Value"])

@@ -304,12 +304,11 @@ impl Plan {
         if wait.is_empty() {
             return;
         }
-        match self.then.iter_mut().find(|stage| stage.name == ISOLATE_STAGE) {
-            Some(stage) => stage.steps.extend(wait),
-            None => {
-                let after = self.then.iter().position(|stage| stage.name == HOLD_STAGE).map_or(0, |hold| hold + 1);
-                self.then.insert(after, Stage { name: ISOLATE_STAGE.to_owned(), steps: wait });
-            }
+        if let Some(stage) = self.then.iter_mut().find(|stage| stage.name == ISOLATE_STAGE) {
+            stage.steps.extend(wait);
+        } else {
+            let after = self.then.iter().position(|stage| stage.name == HOLD_STAGE).map_or(0, |hold| hold + 1);
+            self.then.insert(after, Stage { name: ISOLATE_STAGE.to_owned(), steps: wait });
         }
     }
 

@@ -71,7 +71,7 @@ fn leaks(instance: &ObservedInstance) -> Vec<String> {
             role.name
         )),
         Some(None) => {
-            risks.push("its instance profile holds no role that could be read: its credentials were not denied".to_owned())
+            risks.push("its instance profile holds no role that could be read: its credentials were not denied".to_owned());
         }
         None => {}
     }

@@ -80,7 +80,10 @@ fn own_interface(described: &InstanceNetworkInterface) -> Option<Interface> {
         id: InterfaceId::parse(described.network_interface_id()?).ok()?,
         vpc: VpcId::parse(described.vpc_id()?).ok()?,
         subnet: described.subnet_id().unwrap_or_default().to_owned(),
-        device_index: described.attachment().and_then(|attachment| attachment.device_index()).unwrap_or_default(),
+        device_index: described
+            .attachment()
+            .and_then(aws_sdk_ec2::types::InstanceNetworkInterfaceAttachment::device_index)
+            .unwrap_or_default(),
         kind: described.interface_type().unwrap_or("interface").to_owned(),
         is_managed: false,
         groups: groups(described.groups()),
@@ -117,7 +120,10 @@ pub(super) fn interface(described: &NetworkInterface) -> Option<Interface> {
         id: InterfaceId::parse(described.network_interface_id()?).ok()?,
         vpc: VpcId::parse(described.vpc_id()?).ok()?,
         subnet: described.subnet_id().unwrap_or_default().to_owned(),
-        device_index: described.attachment().and_then(|attachment| attachment.device_index()).unwrap_or_default(),
+        device_index: described
+            .attachment()
+            .and_then(aws_sdk_ec2::types::NetworkInterfaceAttachment::device_index)
+            .unwrap_or_default(),
         kind: described.interface_type().map_or("interface", |kind| kind.as_str()).to_owned(),
         is_managed: described.requester_managed().unwrap_or_default(),
         groups: groups(described.groups()),
@@ -128,9 +134,9 @@ pub(super) fn interface(described: &NetworkInterface) -> Option<Interface> {
             .collect(),
         ipv6: described.ipv6_addresses().iter().filter_map(|address| address.ipv6_address().map(str::to_owned)).collect(),
         timeouts: Timeouts {
-            tcp_established: tracking.and_then(|tracking| tracking.tcp_established_timeout()),
-            udp_stream: tracking.and_then(|tracking| tracking.udp_stream_timeout()),
-            udp: tracking.and_then(|tracking| tracking.udp_timeout()),
+            tcp_established: tracking.and_then(aws_sdk_ec2::types::ConnectionTrackingConfiguration::tcp_established_timeout),
+            udp_stream: tracking.and_then(aws_sdk_ec2::types::ConnectionTrackingConfiguration::udp_stream_timeout),
+            udp: tracking.and_then(aws_sdk_ec2::types::ConnectionTrackingConfiguration::udp_timeout),
         },
     })
 }

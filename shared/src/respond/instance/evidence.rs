@@ -52,7 +52,7 @@ pub(super) async fn collect(delivery: &Delivery<'_, Instances>, work: &Work<Inst
 }
 
 /// What follows: locks for the snapshots that were taken, and the way out of the target groups.
-pub(super) fn afterwards(work: &Work<Instances>, attempts: &[Attempt], beside: Beside) -> Afterwards {
+pub(super) fn afterwards(work: &Work<Instances>, attempts: &[Attempt], beside: &Beside) -> Afterwards {
     let mut after = Afterwards::default();
     let Some(instance) = work.decided.state.instance() else { return after };
     let mut plan = Plan::default();

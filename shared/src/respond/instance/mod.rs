@@ -108,7 +108,7 @@ impl Kind for Instances {
     }
 
     fn afterwards(work: &Work<Self>, attempts: &[Attempt], beside: evidence::Beside) -> Afterwards {
-        evidence::afterwards(work, attempts, beside)
+        evidence::afterwards(work, attempts, &beside)
     }
 
     fn not_contained(_: &Plan, _: &[(Step, Status)]) -> Option<&'static str> {

@@ -241,11 +241,11 @@ async fn instance(aws: &Compute, region: &Region, id: &InstanceId) -> Result<(Fo
     }
     instance.protected_from_termination = termination.map_err(Fault::from).map_or_else(
         |fault| unread.note("termination protection", &fault),
-        |output| output.disable_api_termination().and_then(|value| value.value()),
+        |output| output.disable_api_termination().and_then(aws_sdk_ec2::types::AttributeBooleanValue::value),
     );
     instance.protected_from_stop = stop.map_err(Fault::from).map_or_else(
         |fault| unread.note("stop protection", &fault),
-        |output| output.disable_api_stop().and_then(|value| value.value()),
+        |output| output.disable_api_stop().and_then(aws_sdk_ec2::types::AttributeBooleanValue::value),
     );
     instance.on_shutdown = shutdown.map_err(Fault::from).map_or_else(
         |fault| unread.note("shutdown behaviour", &fault),

@@ -15,7 +15,7 @@ fn key(name: &str) -> String {
 }
 
 /// A case whose second entry collected, and whose third sealed.
-fn objects(collected: Value) -> Vec<(String, Vec<u8>)> {
+fn objects(collected: &Value) -> Vec<(String, Vec<u8>)> {
     let opened = entry(1, EntryKind::Opened, None, json!({}));
     let collected = entry(2, EntryKind::Collected, Some(opened.digest()), json!({ "objects": collected }));
     let sealed = [json!({ "key": key("snapshots/snap-0123456789abcdef0.json"), "sha256": sha256(MANIFEST) })];
@@ -33,21 +33,21 @@ fn console() -> Value {
 
 #[test]
 fn evidence_that_is_there_holds() {
-    assert_eq!(verify_chain(&case_id(), &objects(console())).expect("a chain").entries, 3);
-    assert!(verify_chain(&case_id(), &objects(json!([]))).is_ok());
+    assert_eq!(verify_chain(&case_id(), &objects(&console())).expect("a chain").entries, 3);
+    assert!(verify_chain(&case_id(), &objects(&json!([]))).is_ok());
 }
 
 #[rstest]
 #[case(3, "evidence/console.txt", 2)]
 #[case(4, "snapshots/snap-0123456789abcdef0.json", 3)]
 fn evidence_that_is_missing_or_changed_is_named(#[case] at: usize, #[case] name: &str, #[case] by: u32) {
-    let mut missing = objects(console());
+    let mut missing = objects(&console());
     missing.remove(at);
     let broken = verify_chain(&case_id(), &missing).expect_err("evidence is missing");
     assert_eq!(broken.key, key(name));
     assert_eq!(broken.reason, format!("entry {by} records this object, and it is not there"));
-    for byte in 0..objects(console())[at].1.len() {
-        let mut changed = objects(console());
+    for byte in 0..objects(&console())[at].1.len() {
+        let mut changed = objects(&console());
         changed[at].1[byte] ^= 1;
         let broken = verify_chain(&case_id(), &changed).expect_err("evidence was changed");
         assert_eq!(broken.key, key(name));
@@ -63,5 +63,5 @@ fn evidence_that_is_missing_or_changed_is_named(#[case] at: usize, #[case] name:
 #[case::that_is_no_list(json!("evidence/console.txt"))]
 #[case::that_is_nothing(Value::Null)]
 fn an_entry_that_records_what_cannot_be_checked_is_broken(#[case] recorded: Value) {
-    assert_eq!(verify_chain(&case_id(), &objects(recorded)).expect_err("no evidence").key, key("0002.json"));
+    assert_eq!(verify_chain(&case_id(), &objects(&recorded)).expect_err("no evidence").key, key("0002.json"));
 }

@@ -124,6 +124,23 @@ fn changes(step: &Step) -> (&'static str, &PrincipalName) {
                 Entity::Role(name) => ("role", name),
             }
         }
+        Step::PrepareIsolationGroup(_)
+        | Step::IsolateInterface(_)
+        | Step::ProtectFromTermination(_)
+        | Step::ProtectFromStop(_)
+        | Step::StopOnShutdown(_)
+        | Step::KeepVolume(_)
+        | Step::ProtectFromScaleIn(_)
+        | Step::EnterStandby(_)
+        | Step::DetachFromAutoScaling(_)
+        | Step::DeregisterTarget(_)
+        | Step::DeregisterFromLoadBalancer(_)
+        | Step::DisassociateAddress(_)
+        | Step::RemovePublicAddress(_)
+        | Step::LowerConnectionTimeout(_)
+        | Step::UntrackConnections(_)
+        | Step::SnapshotVolumes(_)
+        | Step::LockSnapshot(_) => unreachable!("{} is no step on an identity", step.name()),
     }
 }
 

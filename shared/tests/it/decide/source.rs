@@ -99,7 +99,7 @@ fn why_a_finding_is_settled_is_made_printable() {
 #[case::nobody_in_iam(Target::Resource { resource_type: "S3Bucket".to_owned() })]
 fn a_claim_that_names_another_than_the_detector_does_is_skipped(#[case] named: Target) {
     let decision = decided(&finding("leaked-access-key"), &accused_user(), confirming(vec![named]));
-    assert!(matches!(&decision.verdict, Verdict::Skip(reason) if reason.contains("another principal")));
+    assert!(matches!(&decision.verdict, Verdict::Skip(reason) if reason.contains("another target")));
     assert!(decision.plan.is_empty());
 }
 
@@ -164,8 +164,8 @@ fn a_copy_that_leaves_out_the_role_s_id_is_matched_by_its_key() {
     assert_eq!(as_named_at_source(&other_id, &source), other_id);
     let observed = Observed { source, ..observed_role(role()) };
     let verdict = |target| decide(&finding("role-session-named"), &target, &observed, &responder(), now()).verdict;
-    assert!(matches!(verdict(other_key), Verdict::Skip(reason) if reason.contains("another principal")));
-    assert!(matches!(verdict(other_id), Verdict::Skip(reason) if reason.contains("another principal")));
+    assert!(matches!(verdict(other_key), Verdict::Skip(reason) if reason.contains("another target")));
+    assert!(matches!(verdict(other_id), Verdict::Skip(reason) if reason.contains("another target")));
 }
 
 #[rstest]
@@ -267,7 +267,7 @@ fn a_federated_session_whose_issuer_was_found_by_its_key_is_contained_as_that_us
 fn a_federated_session_with_another_key_proves_nothing_about_a_user_or_root() {
     for target in [accused_user(), Target::Root { key: Some(key(FIRST_KEY)) }, Target::Root { key: None }] {
         let decision = decided(&finding("leaked-access-key"), &target, federated_with("ASIAFEDERATEDEXAMPLE"));
-        assert!(matches!(&decision.verdict, Verdict::Skip(reason) if reason.contains("another principal")), "{decision:?}");
+        assert!(matches!(&decision.verdict, Verdict::Skip(reason) if reason.contains("another target")), "{decision:?}");
         assert!(decision.plan.is_empty());
     }
 }

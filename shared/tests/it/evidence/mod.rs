@@ -1,4 +1,6 @@
+mod belongs;
 mod blocks;
 mod document;
 mod manifest;
+mod message;
 mod retention;

@@ -117,8 +117,8 @@ pub(super) fn instance() -> ObservedInstance {
     }
 }
 
-pub(super) fn in_auto_scaling(lifecycle: &str) -> Option<AutoScalingMembership> {
-    Some(AutoScalingMembership { group: "web".to_owned(), lifecycle: lifecycle.to_owned(), is_protected: false })
+pub(super) fn in_auto_scaling(lifecycle: &str) -> AutoScalingMembership {
+    AutoScalingMembership { group: "web".to_owned(), lifecycle: lifecycle.to_owned(), is_protected: false }
 }
 
 pub(super) fn observed(instance: ObservedInstance) -> Observed {

@@ -22,8 +22,8 @@ from ..snapshots import Work, event_arn
 from .ec2_snapshots import own_snapshot, requested_tags
 
 _NO_KEY = "Given key ID is not accessible"
-_OF_COPY = ("DescribeKey", "CreateGrant", "GenerateDataKeyWithoutPlaintext")
-_OF_SOURCE = ("DescribeKey", "Decrypt")
+_OF_COPY = ("DescribeKey", "CreateGrant", "GenerateDataKeyWithoutPlaintext", "ReEncryptTo")
+_OF_SOURCE = ("DescribeKey", "CreateGrant", "Decrypt", "ReEncryptFrom")
 
 
 @handles("ec2", "CopySnapshot")

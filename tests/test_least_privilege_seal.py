@@ -1,0 +1,184 @@
+"""The role of seal-snapshot and the one it takes on in the forensics account: each is enough, and nothing is unused.
+
+In a lab of its own, since the shared one has no forensics account (DESIGN §4, invariant 8).
+"""
+
+import pytest
+from lab import organization, seed_instances
+from lab.client import Lab
+from lab_assertions import refused
+from scene import ATTEMPTS, Scene
+from sealing import (
+    FORENSICS, Ledger, asleep, contained, deliver, event, ids, of, result_of, set_event, settled,
+)  # fmt: skip
+from test_least_privilege import PROBE, grants_in, listed, statements_of, unused_of
+
+
+@pytest.fixture(scope="module")
+def away():
+    with Lab() as running:
+        yield Scene(running, FORENSICS)
+
+
+@pytest.fixture(scope="module")
+def played(away):
+    """One set of snapshots all the way, under a key of the victim's, and an event that fails for good."""
+    lab = away.lab
+    there = lab.in_account(FORENSICS)
+    key = lab.client("kms").create_key()["KeyMetadata"]["Arn"]
+    instance, case = contained(away, kms_key=key)
+    lab.wait_for(lambda: of(there, instance, "forensic"), 60, interval=0.25)
+    Ledger(away, instance, case).wait_told(*ids(of(there, instance, "forensic")))
+    with asleep(away):
+        # One that nobody has locked yet, as where contain-instance could not.
+        other, _ = contained(away, kms_key=key)
+        (source,) = ids(of(lab, other))
+        settled(lab, source)
+        lab.client("ec2").unlock_snapshot(SnapshotId=source)
+        assert result_of(deliver(away, event(lab, source)), source)["outcome"] == "sealed"
+    failing = away.copy("seal-snapshot", retry_delays_ms=[10, 10])
+    lab.fault(failing, at_call=1, kind="crash_after", times=ATTEMPTS)
+    since = len(lab.deliveries())
+    failed = away.invoke(set_event(lab, [source]), failing)
+    lab.clear_faults()
+    assert len(failed.attempts) == ATTEMPTS
+    lab.wait_for(lambda: [d for d in lab.deliveries(since) if d.get("request_id") == failed.request_id])
+    return away, instance
+
+
+def role_arns(scene):
+    return {
+        "responder": scene.deployment.outputs["SealSnapshotRoleArn"],
+        "forensics": scene.forensics.outputs["ForensicsRoleArn"],
+    }
+
+
+def calls_of(scene, which):
+    """Every call made with the role in the whole run, but those of the probes below."""
+    arn = role_arns(scene)[which]
+    prefix = f"arn:aws:sts::{arn.split(':')[4]}:assumed-role/{arn.rsplit('/', 1)[1]}/"
+    mine = [c for c in scene.lab.calls() if (c["principal"] or "").startswith(prefix)]
+    return [c for c in mine if not c["principal"].endswith(f"/{PROBE}")]
+
+
+def statements(scene, which):
+    arn = role_arns(scene)[which]
+    return statements_of(scene.lab.in_account(arn.split(":")[4]), arn.rsplit("/", 1)[1])
+
+
+BOTH = pytest.mark.parametrize("which", ["responder", "forensics"])
+
+
+@BOTH
+def test_role_is_enough(played, which):
+    scene, _ = played
+    denied = [(c["service"], c["action"], c["resource"]) for c in calls_of(scene, which) if c["decision"] == "deny"]
+    assert denied == []
+
+
+@BOTH
+def test_everything_granted_is_used(played, which, capsys):
+    scene, _ = played
+    granted = grants_in(statements(scene, which))
+    assert unused_of(f"seal-snapshot, {which}", granted, calls_of(scene, which), capsys) == set()
+
+
+@BOTH
+def test_actions_are_named_one_by_one_and_nothing_destroys(away, which):
+    actions = {action for action, _ in grants_in(statements(away, which))}
+    assert not [action for action in actions if "*" in action]
+    destructive = ("Delete", "Create", "Remove", "Detach", "Terminate", "Unlock", "Schedule", "Put", "Modify", "Restore")
+    found = {a for a in actions if a.split(":")[1].startswith(destructive)}
+    both = {"ec2:CreateTags", "kms:CreateGrant"}
+    own = {"s3:PutObject", "ec2:ModifySnapshotAttribute", "logs:CreateLogStream", "logs:PutLogEvents"}
+    assert found == (both | own if which == "responder" else both)
+
+
+@BOTH
+def test_only_what_takes_no_resource_is_granted_on_everything(away, which):
+    allowed = [s for s in statements(away, which) if s["Effect"] == "Allow"]
+    assert {s["Sid"] for s in allowed if "*" in listed(s["Resource"])} == {"FindSnapshots"}
+
+
+# --- with the roles' own credentials ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def probe(away):
+    def client(service, which="responder"):
+        return away.lab.client(service, away.lab.mint_session(role_arns(away)[which], PROBE))
+
+    return client
+
+
+def backup(lab):
+    """A snapshot that is nobody's evidence."""
+    made = lab.client("ec2").create_snapshot(VolumeId=seed_instances.instance(lab).volumes["/dev/sda1"])["SnapshotId"]
+    settled(lab, made)
+    return made
+
+
+@BOTH
+def test_what_is_no_evidence_is_neither_read_nor_locked_nor_made_evidence(away, probe, which):
+    lab = away.lab if which == "responder" else away.lab.in_account(FORENSICS)
+    other, ec2 = backup(lab), probe("ec2", which)
+    refused("AccessDeniedException", probe("ebs", which).list_snapshot_blocks, SnapshotId=other)
+    refused("UnauthorizedOperation", ec2.lock_snapshot, SnapshotId=other, LockMode="compliance", LockDuration=1)
+    for key in ("ir:incident", "ir:hash"):
+        refused("UnauthorizedOperation", ec2.create_tags, Resources=[other], Tags=[{"Key": key, "Value": "IR-1"}])
+
+
+@BOTH
+def test_evidence_gets_two_tags_and_no_other(played, probe, which):
+    scene, instance = played
+    lab = scene.lab if which == "responder" else scene.lab.in_account(FORENSICS)
+    (mine,) = ids(of(lab, instance, None if which == "responder" else "forensic"))
+    tag = probe("ec2", which).create_tags
+    for key in ("ir:incident", "ir:stage", "Name"):
+        refused("UnauthorizedOperation", tag, Resources=[mine], Tags=[{"Key": key, "Value": "IR-1"}])
+    for call in ("delete_snapshot", "unlock_snapshot"):
+        refused("UnauthorizedOperation", getattr(probe("ec2", which), call), SnapshotId=mine)
+    deleting = probe("ec2", which).delete_tags
+    refused("UnauthorizedOperation", deleting, Resources=[mine], Tags=[{"Key": "ir:incident"}])
+
+
+def test_transit_copies_alone_are_shared_and_with_one_account(played, probe):
+    scene, instance = played
+    share = probe("ec2").modify_snapshot_attribute
+    (source,), (transit,) = ids(of(scene.lab, instance)), ids(of(scene.lab, instance, "transit"))
+    for snapshot, account in ((source, FORENSICS), (transit, organization.UNLISTED), (transit, "999900001111")):
+        grant = {"Add": [{"UserId": account}]}
+        refused("UnauthorizedOperation", share, SnapshotId=snapshot, CreateVolumePermission=grant)
+    everybody = {"Add": [{"Group": "all"}]}
+    refused("UnauthorizedOperation", share, SnapshotId=transit, CreateVolumePermission=everybody)
+    share(SnapshotId=transit, CreateVolumePermission={"Add": [{"UserId": FORENSICS}]})
+
+
+def test_forensic_copies_are_not_handed_on(played, probe):
+    scene, instance = played
+    (copy,) = ids(of(scene.lab.in_account(FORENSICS), instance, "forensic"))
+    share = probe("ec2", "forensics").modify_snapshot_attribute
+    grant = {"Add": [{"UserId": scene.lab.account}]}
+    refused("UnauthorizedOperation", share, SnapshotId=copy, CreateVolumePermission=grant)
+    key = scene.forensics.outputs["ForensicsKeyArn"]
+    refused("AccessDeniedException", probe("kms", "forensics").schedule_key_deletion, KeyId=key)
+    refused("AccessDeniedException", probe("kms", "forensics").generate_data_key, KeyId=key, KeySpec="AES_256")
+
+
+def test_cases_are_added_to_and_nothing_else_is_written(played, probe):
+    scene, instance = played
+    s3, bucket = probe("s3"), scene.bucket
+    ledger = f"targets/{scene.lab.account}/instance/{instance.id}.json"
+    for key in (ledger, "guardrails.toml", "isolation/x.json", "other"):
+        refused("AccessDenied", s3.put_object, Bucket=bucket, Key=key, Body=b"", ChecksumAlgorithm="SHA256")
+    refused("AccessDenied", s3.delete_object, Bucket=bucket, Key=ledger)
+    refused("AccessDenied", s3.list_objects_v2, Bucket=bucket, Prefix="targets/")
+    of_a_user = f"targets/{scene.lab.account}/user/AIDAEXAMPLE.json"
+    refused("AccessDenied", s3.get_object, Bucket=bucket, Key=of_a_user)
+    for service, call, arguments in (
+        ("iam", "list_users", {}),
+        ("ec2", "describe_instances", {}),
+        ("sts", "assume_role", {"RoleArn": scene.role_arn, "RoleSessionName": "next"}),
+    ):
+        code = "UnauthorizedOperation" if service == "ec2" else "AccessDenied"
+        refused(code, getattr(probe(service), call), **arguments)
