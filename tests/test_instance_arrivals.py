@@ -6,13 +6,14 @@ import re
 
 import pytest
 from isolation import groups_of
-from lab import seed, seed_instances
+from lab import seed, seed_instances, undo
 from lab.stage import FUNCTION, INSTANCE_FUNCTION
 from lab_assertions import refused
+from scene import ATTEMPTS
 from test_contain_instance import CASE, STOLEN_FROM, check_isolated, snapshots_of
 
-FIRST, SECOND = "i-0123456789abcdef0", "i-0123456789abcdef1"
-"""The two instances of the sample about a group."""
+SECOND = "i-0123456789abcdef1"
+"""The other instance of the sample about a group."""
 COPIES = ["security-hub-copy", "ocsf-copy-instance"]
 
 
@@ -68,11 +69,11 @@ def test_finding_in_security_hub_is_noted_and_marked(scene):
 
 def test_rules_leave_the_copy_to_the_detectors_own_event(scene):
     instance = seed_instances.instance(scene.lab)
-    since = len(scene.lab.deliveries())
+    before = scene.lab.marks()["invocations"]
     scene.import_copy(scene.accuse_instance(instance, "security-hub-copy"))
-    scene.fire(scene.accuse_instance(seed_instances.instance(scene.lab)))
-    told = [d for d in scene.lab.deliveries(since) if "function" in (d["target"] or "")]
-    assert len(told) == 1, "the event that came later, and not the copy"
+    later = scene.fire(scene.accuse_instance(seed_instances.instance(scene.lab)))
+    ran = scene.lab.invocations(before, function=INSTANCE_FUNCTION)
+    assert [i["request_id"] for i in ran] == [later.request_id], "what came later, and not the copy"
 
 
 def test_person_who_presses_the_button_contains(scene):
@@ -82,12 +83,12 @@ def test_person_who_presses_the_button_contains(scene):
     proposed = scene.fire(event)
     assert proposed.result["outcome"] == "proposed"
     action = scene.accuse_instance(instance, "custom-action-instance", finding=event["detail"]["id"])
-    pressed = scene.fire(action)
+    pressed = scene.invoke(action, INSTANCE_FUNCTION)
     assert pressed.result["outcome"] == "contained", pressed.result
     assert pressed.result["case"] == proposed.result["case"]
     check_isolated(scene, instance)
     assert len(snapshots_of(scene.lab, instance)) == 1, "the case that stands, and its one set"
-    again = scene.fire(action)
+    again = scene.invoke(action, INSTANCE_FUNCTION)
     assert (again.result["case"], again.result["outcome"]) == (pressed.result["case"], "contained")
     assert again.messages() == []
 
@@ -95,24 +96,39 @@ def test_person_who_presses_the_button_contains(scene):
 # --- one finding, several targets --------------------------------------------------------------------------
 
 
-def about_two(scene, first, second):
-    words = {SECOND: second.id, "eni-0123456789abcde00": first.interfaces[0], "eni-0123456789abcde01": second.interfaces[0]}
-    return scene.accuse_instance(first, "attack-sequence-instance-group", words)
+def by_the_rules(scene, event, *functions):
+    """The event through EventBridge, and the delivery to each of these functions."""
+    deliveries = [scene._begin() for _ in functions]
+    event_id = scene.lab.put_event(event)
+    for function, delivery in zip(functions, deliveries, strict=True):
+        delivery.attempts = scene.lab.wait_for(lambda f=function: ended(scene, event_id, f), 30)
+        delivery.request_id = delivery.attempts[0]["request_id"]
+    return deliveries
+
+
+def ended(scene, event_id, function):
+    tries = scene.lab.invocations(event_id=event_id, function=function)
+    return tries if tries and (tries[-1]["status"] == "ok" or tries[-1]["attempt"] == ATTEMPTS) else None
 
 
 def test_group_of_instances_is_a_case_for_each(scene):
     first, second = seed_instances.instance(scene.lab), seed_instances.instance(scene.lab)
-    event = about_two(scene, first, second)
-    delivery = scene.start_by_rules(event, INSTANCE_FUNCTION)
+    words = {SECOND: second.id, "eni-0123456789abcde00": first.interfaces[0], "eni-0123456789abcde01": second.interfaces[0]}
+    event = scene.accuse_instance(first, "attack-sequence-instance-group", words)
+    delivery, at_identities = by_the_rules(scene, event, INSTANCE_FUNCTION, FUNCTION)
+    assert at_identities.answer["results"] == [], "an instance is no identity"
     results = {result["target"]["id"]: result for result in delivery.answer["results"]}
     assert set(results) == {first.id, second.id}
     assert {result["outcome"] for result in results.values()} == {"contained"}, results
     cases = {result["case"] for result in results.values()}
     assert len(cases) == 2
+    told = [n for n in scene.lab.notifications(delivery.notifications_before) if n["subject"]]
+    about = [n for n in told if cases & set(CASE.findall(n["message"]))]
+    assert len(about) == 2, "one message about each"
     for instance in (first, second):
         check_isolated(scene, instance)
         assert len(snapshots_of(scene.lab, instance)) == 1
-        (told,) = delivery.messages(results[instance.id]["case"] + "]")or [m for m in delivery.messages(results[instance.id]["case"]) if instance.id in m["subject"] + m["message"].split("\n")[0]]
+        scene.read_case(results[instance.id]["case"]).check_chain()
     again = scene.invoke(event, INSTANCE_FUNCTION)
     assert {r["case"] for r in again.answer["results"]} == cases
     assert all(r["repeat"] for r in again.answer["results"])
@@ -126,21 +142,23 @@ def test_stolen_credentials_go_through_the_rules_to_both_functions(scene):
     stolen = seed_instances.instance_credentials(lab, instance)
     words = {STOLEN_FROM: instance.id, "AROAAPPSERVERQEXAMPLE": role.id, "app-server": role.name}
     event = scene.accuse_instance(instance, "instance-credentials-exfiltrated", words)
-    by_identity, by_instance = (scene.start_by_rules(event, f) if f == INSTANCE_FUNCTION else scene.last(f, event)
-                                for f in (INSTANCE_FUNCTION, FUNCTION))  # fmt: skip
-    by_instance, by_identity = by_identity, by_instance
+    by_instance, by_identity = by_the_rules(scene, event, INSTANCE_FUNCTION, FUNCTION)
     results = [by_identity.result, by_instance.result]
     assert [r["outcome"] for r in results] == ["contained"] * 2, results
     cases = {r["case"] for r in results}
     assert len(cases) == 2
-    told = [n for n in lab.notifications(by_instance.notifications_before) if n["subject"] and cases & set(CASE.findall(n["message"]))]
-    assert len(told) == 2
-    assert all(set(CASE.findall(n["message"])) == cases for n in told), "each names the other"
+    told = [n for n in lab.notifications(by_instance.notifications_before) if n["subject"]]
+    about = [set(CASE.findall(n["message"])) for n in told if cases & set(CASE.findall(n["message"]))]
+    assert about == [cases] * 2, "each names the other"
     refused("AccessDenied", lab.client("s3", stolen).list_buckets)
     refused("AccessDenied", lab.client("s3", seed_instances.instance_credentials(lab, instance)).list_buckets)
     lab.client("s3", seed_instances.instance_credentials(lab, neighbour)).list_buckets()
     check_isolated(scene, instance)
     assert groups_of(lab, neighbour) == neighbour.groups
+    again = by_the_rules(scene, event, INSTANCE_FUNCTION, FUNCTION)
+    assert [(d.result["outcome"], d.messages()) for d in again] == [("contained", [])] * 2
+    for delivery in again:
+        delivery.case.check_chain()
 
 
 # --- hostile text --------------------------------------------------------------------------------------------
@@ -148,8 +166,6 @@ def test_stolen_credentials_go_through_the_rules_to_both_functions(scene):
 
 def test_hostile_text_about_an_instance_stays_text(scene, tmp_path):
     """Tags, names and titles are whoever's: nothing of them becomes a command or another target."""
-    from lab import undo
-
     instance = seed_instances.instance(scene.lab, tags={"Name": "$(touch pwned); `touch pwned` '\"\n", "env": "${IFS}"})
     delivery = scene.invoke(scene.accuse_instance(instance, "hostile-text"), INSTANCE_FUNCTION)
     (result,) = delivery.answer["results"]
