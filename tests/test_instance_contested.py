@@ -105,7 +105,8 @@ def test_groups_put_back_for_ever_are_contested(scene):
     case = delivery.case
     case.check_chain()
     missing = [e["what"]["missing"]["then"] for e in case.entries if e["entry"] == "verified"]
-    assert [[s["step"] for stage in each for s in stage["steps"]] for each in missing] == [["isolate_interface"]] * ASSERTIONS
+    found = [[s["step"] for stage in each for s in stage["steps"]] for each in missing]
+    assert found == [["isolate_interface"]] * ASSERTIONS
     # What the adversary did not undo stays done.
     assert attribute(scene.lab, instance, "disableApiTermination") is True
     assert len(snapshots_of(scene.lab, instance)) == 1, "the fight takes no further snapshots"

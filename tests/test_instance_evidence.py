@@ -9,6 +9,8 @@ ALL = {
     "console-output.txt", "console-screenshot.jpg", "user-data", "metadata-options.json", "describe-instances.xml",
     "describe-network-interfaces.xml",
 }  # fmt: skip
+NO_USER_DATA = {"action": "ec2:DescribeInstanceAttribute", "kind": "access_denied", "at_call": 4, "scope": "call"}
+"""The first three reads of attributes are of the observation; user data comes after the cut."""
 
 
 def with_faults(scene, *faults, **seeded):
@@ -45,8 +47,7 @@ def test_console_that_cannot_be_read_is_named(scene, operation, piece, kind):
 
 
 def test_user_data_that_cannot_be_read_is_named(scene):
-    """The first three reads of attributes are of the observation; user data comes after the cut."""
-    delivery = with_faults(scene, {"action": "ec2:DescribeInstanceAttribute", "kind": "access_denied", "at_call": 4, "scope": "call"})
+    delivery = with_faults(scene, NO_USER_DATA)
     assert delivery.result["outcome"] == "contained", delivery.result
     there, failed = collected(delivery)
     assert there == ALL - {"user-data"} and set(failed) == {"user-data"}
@@ -67,7 +68,7 @@ def test_nothing_can_be_collected_and_everything_is_contained(scene):
         scene,
         {"action": "ec2:GetConsoleOutput", "kind": "access_denied"},
         {"action": "ec2:GetConsoleScreenshot", "kind": "access_denied"},
-        {"action": "ec2:DescribeInstanceAttribute", "kind": "access_denied", "at_call": 4, "scope": "call"},
+        NO_USER_DATA,
         {"action": "elasticloadbalancing:DescribeTargetGroups", "kind": "access_denied"},
     )
     assert delivery.result["outcome"] == "contained", delivery.result
@@ -89,7 +90,9 @@ def test_evidence_is_read_after_the_isolation_and_never_waited_for(scene):
     """None of it is asked for before the plan is remembered."""
     instance = seed_instances.instance(scene.lab, user_data="#!/bin/sh\n")
     delivery = scene.fire(scene.accuse_instance(instance))
-    made = [call["action"] for call in delivery.calls()]
-    remembered = next(i for i, call in enumerate(delivery.calls()) if call["action"] == "PutObject" and "/targets/" in call["resource"])
+    calls = delivery.calls()
+    made = [call["action"] for call in calls]
+    is_memory = [call["action"] == "PutObject" and "/targets/" in call["resource"] for call in calls]
+    remembered = is_memory.index(True)
     assert made.index("GetConsoleOutput") > remembered
     assert made.index("GetConsoleScreenshot") > remembered

@@ -269,16 +269,16 @@ def test_open_group_left_on_is_found_by_the_read_back(scene):
     assert delivery.put_on[-2:] == [delivery.opened, delivery.isolation]
 
 
-@pytest.mark.parametrize("crash", ["crash_before", "crash_after"])
+@pytest.mark.parametrize("crash", [{"at_call": 2, "kind": "crash_after"}, {"at_call": 3, "kind": "crash_before"}])
 def test_crash_between_the_halves_is_mended_by_the_retry(scene, crash):
-    delivery = untracked_with(scene, {"at_call": 2, "kind": "crash_after"} if crash == "crash_after" else {"at_call": 3, "kind": crash})
+    delivery = untracked_with(scene, crash)
     assert delivery.result["outcome"] == "contained", delivery.result
     assert len(delivery.attempts) == 2
 
 
-@pytest.mark.parametrize("reachable", [{"elastic_address": True}, {"public_address": True}, {"ipv6": True}, {"load_balancer": True}])
+@pytest.mark.parametrize("reachable", ["elastic_address", "public_address", "ipv6", "load_balancer"])
 def test_untracking_is_left_out_where_the_world_could_reach_it(scene, reachable):
-    instance = seed_instances.instance(scene.lab, **reachable)
+    instance = seed_instances.instance(scene.lab, **{reachable: True})
     delivery = contained(scene, instance, guardrails_with(scene, untrack_connections=True))
     assert open_groups(scene.lab, instance.vpc) == []
     assert "untrack_connections" not in steps_of(delivery)
@@ -424,11 +424,17 @@ def test_nothing_is_allowed_where_the_guardrails_cannot_be_read(scene):
 # --- a proposal, carried out by hand -----------------------------------------------------------------------------
 
 
-PROPOSE = '[[rule]]\nname = "asks-first"\ntypes = ["CryptoCurrency:EC2/BitcoinTool.B!DNS"]\nmode = "propose"\n\n# The first rule that matches decides.'
+DECIDES = "# The first rule that matches decides."
+PROPOSE = """[[rule]]
+name = "asks-first"
+types = ["CryptoCurrency:EC2/BitcoinTool.B!DNS"]
+mode = "propose"
+
+"""
 
 
 def proposed(scene, instance, allow_text=""):
-    text = scene.guardrails.replace("# The first rule that matches decides.", PROPOSE, 1) + allow_text
+    text = scene.guardrails.replace(DECIDES, PROPOSE + DECIDES, 1) + allow_text
     assert text != scene.guardrails
     with scene.guardrails_being(text):
         delivery = scene.fire(scene.accuse_instance(instance))

@@ -69,7 +69,8 @@ def play(scene, lab):
     with scene.guardrails_being(guardrails_with(scene, untrack_connections=True)):
         contained(scene, scene.accuse_instance(seed_instances.instance(lab)))
     function = scene.copy(INSTANCE_FUNCTION)
-    lab.fault(function, at_call=1, kind="error", scope="event", action="ec2:CreateSnapshots", code="InvalidState", status=400)
+    refusal = {"kind": "error", "code": "InvalidState", "status": 400}
+    lab.fault(function, at_call=1, scope="event", action="ec2:CreateSnapshots", **refusal)
     delivery = scene.invoke(scene.accuse_instance(seed_instances.instance(lab, data_volumes=1)), function)
     lab.clear_faults()
     assert delivery.result["outcome"] == "contained", delivery.result

@@ -7,11 +7,11 @@ import pytest
 from lab import organization, seed_instances
 from lab.client import Lab
 from lab_assertions import refused
+from privileges import PROBE, grants_in, listed, statements_of, unused_of
 from scene import ATTEMPTS, Scene
 from sealing import (
     FORENSICS, Ledger, asleep, contained, deliver, event, ids, of, result_of, set_event, settled,
 )  # fmt: skip
-from test_least_privilege import PROBE, grants_in, listed, statements_of, unused_of
 
 
 @pytest.fixture(scope="module")

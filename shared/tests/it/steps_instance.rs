@@ -371,7 +371,7 @@ fn what_is_made_says_where_it_comes_from() {
     }
     assert_eq!(value(prepare(1, None).tags(), "ir:isolation"), vpc(1).as_str());
     assert_eq!(value(snapshots(&[1], &[]).tags(), "ir:instance"), INSTANCE);
-    assert_eq!(value(untrack(None, None).open_tags(), "ir:isolation-open"), vpc(1).as_str());
+    assert_eq!(value(untrack(None, None).open_tags(), "ir:isolation"), format!("open-{}", vpc(1)));
     assert!(prepare(1, None).second_name().len() <= 255, "the longest name EC2 takes");
     let Some(line) = words(&Step::from(snapshots(&[1], &[])).command()) else { unreachable!("a shell line") };
     let tags: serde_json::Value = serde_json::from_str(line.last().expect("tags")).expect("JSON");

@@ -1,10 +1,13 @@
 //! What of an isolation is gone, or was never done.
 
+use std::collections::BTreeSet;
+
 use rstest::rstest;
-use tourniquet::containment::instance::{Address, Found, ISOLATE_STAGE, IsolationGroup, ObservedInstance, missing};
-use tourniquet::plan::Plan;
+use tourniquet::containment::instance::{Address, Found, HOLD_STAGE, ISOLATE_STAGE, IsolationGroup, ObservedInstance, missing};
+use tourniquet::id::CaseId;
+use tourniquet::plan::{Plan, Stage};
 use tourniquet::policy;
-use tourniquet::step::{Step, Timeouts};
+use tourniquet::step::{DisassociateAddress, Step, Timeouts, UntrackConnections};
 
 use super::support::{GROUP, decided, eni, group, in_auto_scaling, instance, interface, names, observed, vpc};
 
@@ -159,4 +162,70 @@ fn what_could_not_be_read_is_not_known_to_be_gone() {
 fn a_set_whose_snapshots_nobody_knows_is_asked_for_again() {
     let never = decided(&observed(subject())).plan;
     assert_eq!(missing_of(&never, &contained(&subject())), ["snapshot_volumes"]);
+}
+
+#[test]
+fn untracking_left_out_for_a_risk_is_not_made_up_for_once_the_risk_is_gone() {
+    let careful = plan(&subject());
+    let mut fresh = careful.clone();
+    let untrack = UntrackConnections {
+        region: subject().region,
+        interface: eni(1),
+        vpc: vpc(1),
+        open_group: None,
+        group: Some(group(GROUP)),
+    };
+    fresh.then.push(Stage { name: "connections".to_owned(), steps: vec![untrack.into()] });
+    let found = Found::Instance(Box::new(contained(&subject())));
+    assert!(missing(&careful, &fresh, &found).is_empty());
+}
+
+#[test]
+fn a_group_that_is_gone_is_made_again_before_it_is_put_on() {
+    let mut forgetful = plan(&subject());
+    forgetful.forget_groups(&BTreeSet::from([group(GROUP)]));
+    let stages: Vec<_> = forgetful.then.iter().map(|stage| stage.name.as_str()).collect();
+    let (hold, isolate) =
+        (stages.iter().position(|name| *name == HOLD_STAGE), stages.iter().position(|name| *name == ISOLATE_STAGE));
+    assert!(hold.is_some() && isolate == hold.map(|hold| hold + 1), "{stages:?}");
+    for step in forgetful.steps() {
+        match step {
+            Step::PrepareIsolationGroup(step) => assert_eq!(step.group, None),
+            Step::IsolateInterface(step) => assert_eq!(step.group, None),
+            _ => {}
+        }
+    }
+    let kept = plan(&subject());
+    let mut same = kept.clone();
+    same.forget_groups(&BTreeSet::from([group("sg-0aaaaaaaaaaaaaaa9")]));
+    assert_eq!(same, kept);
+}
+
+#[test]
+fn everything_decided_anew_is_filed_under_the_case_that_stands() {
+    let standing = plan(&subject());
+    let case = standing.filed_under().cloned();
+    assert!(case.is_some());
+    let other = CaseId::parse("IR-20260101-00000000").expect("a case id");
+    let mut fresh = standing.clone();
+    fresh.file_under(&other);
+    assert_eq!(fresh.filed_under(), Some(&other));
+    assert!(!fresh.steps().any(|step| matches!(step, Step::SnapshotVolumes(step) if Some(&step.origin.case) == case.as_ref())));
+}
+
+#[test]
+fn an_address_taken_off_twice_is_put_back_once_and_where_it_was_first() {
+    let taken_off = |association: &str, number: u8| DisassociateAddress {
+        region: subject().region,
+        association: association.to_owned(),
+        allocation: "eipalloc-0a1b2c3d4e5f67890".to_owned(),
+        public_ip: "203.0.113.7".to_owned(),
+        interface: eni(number),
+        private_ip: None,
+    };
+    let steps = vec![taken_off("eipassoc-1", 1).into(), taken_off("eipassoc-2", 2).into()];
+    let plan = Plan { then: vec![Stage { name: HOLD_STAGE.to_owned(), steps }], ..Plan::default() };
+    let undo = plan.undo();
+    assert_eq!(undo.len(), 1, "{undo:?}");
+    assert!(undo[0].contains(eni(1).as_str()), "{undo:?}");
 }
