@@ -31,7 +31,8 @@ def groups_in_vpc(backend, group_ids, vpc_id):
 
 
 def tags_of(backend, resource_id):
-    return {tag["key"]: tag["value"] for tag in backend.describe_tags(filters={"resource-id": [resource_id]})}
+    """Looked up, where `describe_tags` goes through those of everything there is."""
+    return dict(backend.tags.get(resource_id) or {})
 
 
 def flag(value):

@@ -6,6 +6,8 @@ LockSnapshot ("you can lock a snapshot that is pending"; either a duration or a 
 DescribeLockedSnapshots, DeleteSnapshot. Which code DeleteSnapshot answers of a locked snapshot is not documented.
 """
 
+from fnmatch import fnmatchcase
+
 from moto.ec2.utils import generic_filter
 
 from ..call import guards, handles
@@ -104,8 +106,16 @@ def describe_snapshots(call):
         if snapshot_id not in by_id:
             raise not_found(snapshot_id)
     filters = {f["Name"]: f.get("Values") or [] for f in params.get("Filters") or []}
-    found = generic_filter(filters, [by_id[i] for i in ids] if ids else found)
+    # Tags by themselves: moto looks through those of everything there is for each snapshot.
+    tagged = {name[4:]: filters.pop(name) for name in list(filters) if name.startswith("tag:")}
+    found = [s for s in ([by_id[i] for i in ids] if ids else found) if _has_tags(s, tagged)]
+    found = generic_filter(filters, found)
     return page(call, "Snapshots", [shown(snapshot, call.account) for snapshot in found])
+
+
+def _has_tags(snapshot, wanted):
+    have = tags_of(snapshot.ec2_backend, snapshot.id) if wanted else {}
+    return all(key in have and any(fnmatchcase(have[key], one) for one in values) for key, values in wanted.items())
 
 
 # --- locks -----------------------------------------------------------------------------------------
