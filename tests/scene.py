@@ -16,6 +16,11 @@ ATTEMPTS = 3
 """How often Lambda tries an event."""
 
 
+def messages_about(told, case):
+    """Of what people were told, what is about a case, but for its snapshots."""
+    return [n for n in told if n["subject"] and "SEALED" not in n["subject"] and case in n["message"]]
+
+
 class Scene:
     def __init__(self, lab, forensics=""):
         """`forensics` is the account that copies of evidence go to; without one it stays where it is."""
@@ -241,8 +246,7 @@ class Delivery:
         """What people were told about a case since this delivery began, but for its snapshots: those are sealed beside
         it, whenever they are complete (`sealing.Ledger`)."""
         case = case or self.result["case"]
-        told = self.scene.lab.notifications(self.notifications_before)
-        return [n for n in told if n["subject"] and "EVIDENCE" not in n["subject"] and case in n["message"]]
+        return messages_about(self.scene.lab.notifications(self.notifications_before), case)
 
     @property
     def message(self):

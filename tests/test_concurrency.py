@@ -14,7 +14,7 @@ from crash_targets import lets_in
 from lab import policies, seed, undo
 from lab.case_file import CaseFile, read_all
 from lab.client import Lab
-from scene import ATTEMPTS, Scene
+from scene import ATTEMPTS, Scene, messages_about
 
 DELIVERIES = 50
 USERS = 200
@@ -89,7 +89,7 @@ def result(record):
 
 
 def messages(scene, case):
-    return [n for n in scene.lab.notifications() if n["subject"] and case in n["message"]]
+    return messages_about(scene.lab.notifications(), case)
 
 
 def case_of(scene, key):

@@ -122,9 +122,8 @@ def test_group_of_instances_is_a_case_for_each(scene):
     assert {result["outcome"] for result in results.values()} == {"contained"}, results
     cases = {result["case"] for result in results.values()}
     assert len(cases) == 2
-    told = [n for n in scene.lab.notifications(delivery.notifications_before) if n["subject"]]
-    about = [n for n in told if cases & set(CASE.findall(n["message"]))]
-    assert len(about) == 2, "one message about each"
+    for case in cases:
+        assert len(delivery.messages(case)) == 1
     for instance in (first, second):
         check_isolated(scene, instance)
         assert len(snapshots_of(scene.lab, instance)) == 1
@@ -147,9 +146,8 @@ def test_stolen_credentials_go_through_the_rules_to_both_functions(scene):
     assert [r["outcome"] for r in results] == ["contained"] * 2, results
     cases = {r["case"] for r in results}
     assert len(cases) == 2
-    told = [n for n in lab.notifications(by_instance.notifications_before) if n["subject"]]
-    about = [set(CASE.findall(n["message"])) for n in told if cases & set(CASE.findall(n["message"]))]
-    assert about == [cases] * 2, "each names the other"
+    told = by_instance.messages()
+    assert [set(CASE.findall(n["message"])) for n in told] == [cases] * 2, "each names the other"
     refused("AccessDenied", lab.client("s3", stolen).list_buckets)
     refused("AccessDenied", lab.client("s3", seed_instances.instance_credentials(lab, instance)).list_buckets)
     lab.client("s3", seed_instances.instance_credentials(lab, neighbour)).list_buckets()
