@@ -395,8 +395,8 @@ def test_failed_forensic_copy_is_told(quiet, there):
     assert fact["role"] == "forensic" and fact["step"] == "create"
 
 
-def test_a_key_lost_to_its_attacker_is_told_and_sealed_later(quiet):
-    """The victim's key is disabled when the snapshot is complete, and enabled by a person afterwards."""
+def test_blocks_that_could_not_be_read_are_told_and_sealed_later(quiet):
+    """Refused as for want of the victim's key, once; then a person has set that right and delivers the event again."""
     lab = quiet.lab
     key = lab.client("kms").create_key()["KeyMetadata"]["Arn"]
     instance, ledger, (source,) = completed(quiet, kms_key=key)
