@@ -27,6 +27,10 @@ class Accused:
     function = "contain-identity"
     stages = {}
     """Where a call stands that its name does not tell: by operation, pattern and which of several it is."""
+    read_again = ()
+    """Operations by which it is also read back whether the containment holds."""
+    known_by = {}
+    """Steps that are planned only on the answer to one operation; without it a person is told."""
 
     @property
     def finding_id(self):
@@ -254,8 +258,16 @@ class Instance(Accused):
         ("ec2:DescribeInstanceAttribute", "*", 4): "evidence",
         ("ec2:DescribeSecurityGroupRules", "*", 1): "step",
         ("ec2:DescribeSecurityGroupRules", "*", 2): "step",
+        ("ec2:ModifyNetworkInterfaceAttribute", "*", 3): "offered",
+        ("ec2:ModifyNetworkInterfaceAttribute", "*", 4): "offered",
+        ("ec2:CreateSnapshots", "*", 1): "offered",
     }
-    """The user data; the rules of the isolation group before and after they are revoked."""
+    """The user data; the rules of the isolation group before and after they are revoked; the timeouts of connections; the
+    whole set of snapshots, in whose place one is taken of each volume."""
+    read_again = ("ec2:DescribeInstanceAttribute",)
+    known_by = dict.fromkeys(
+        ("elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"), "deregister_target"
+    )
     destructive = ("Delete", "Terminate", "Stop", "Reboot", "Detach", "Release", "Unlock")
 
     def __init__(self, scene):
@@ -293,7 +305,8 @@ class Instance(Accused):
         mine = [self.instance.id, *self.instance.interfaces, *self.instance.volumes.values(), self.instance.role.arn]
         mine += [self.instance.auto_scaling_group, *self.instance.target_groups.values(), self.instance.allocation]
         made = ("security-group/", "security-group-rule/", "snapshot/", f"vpc/{self.instance.vpc}")
-        return resource == "*" or any(part in resource for part in [*mine, *made])
+        # An association that is gone already is no address of anybody's: the call is judged on a pattern.
+        return resource.endswith("*") or any(part in resource for part in [*mine, *made])
 
     def check_end(self, writes):
         self.check_kept(writes)
