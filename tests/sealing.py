@@ -111,7 +111,7 @@ class Ledger:
     def messages(self):
         """What people were told of the snapshots of this case."""
         told = self.scene.lab.notifications()
-        return [n for n in told if n["subject"] and "EVIDENCE" in n["subject"] and self.id in n["message"]]
+        return [n for n in told if n["subject"] and "SEALED" in n["subject"] and self.id in n["message"]]
 
 
 # --- events --------------------------------------------------------------------------------------------------

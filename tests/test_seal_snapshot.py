@@ -114,7 +114,7 @@ def test_without_a_forensics_account_it_stays_and_that_is_said(scene, sealed):
     assert all("copied_to" not in fact for fact in ledger.facts("sealed"))
     assert not ledger.facts("copying") and not of(scene.lab, instance, "transit")
     (message,) = ledger.messages()
-    assert message["subject"].startswith("[Tourniquet] EVIDENCE SEALED: 2 snapshots")
+    assert message["subject"].startswith("[Tourniquet] SEALED: 2 snapshots")
     assert "no forensics account is configured" in message["message"]
 
 
@@ -338,7 +338,7 @@ def test_a_failed_set_is_told_with_its_cause(away):
         (fact,) = ledger.facts("failed", snapshot=snapshot)
         assert fact["step"] == "create" and "no luck" in fact["reason"]
     (message,) = ledger.messages()
-    assert message["subject"].startswith("[Tourniquet] EVIDENCE NOT SEALED: 2 of 2 snapshots")
+    assert message["subject"].startswith("[Tourniquet] NOT SEALED: 2 of 2 snapshots")
     assert "no luck" in message["message"] and f"describe-snapshots --snapshot-ids {mine[0]}" in message["message"]
     assert not ledger.facts("sealed") and not ledger.facts("copying")
     ledger.file().check_chain()
@@ -370,7 +370,7 @@ def test_silent_failure_of_the_key_is_told_of_the_transit_copy(away, there):
     (fact,) = ledger.facts("failed", snapshot=transit)
     assert fact["step"] == "create" and "Given key ID is not accessible" in fact["reason"]
     message = ledger.messages()[-1]
-    assert "EVIDENCE NOT SEALED" in message["subject"] and "Given key ID is not accessible" in message["message"]
+    assert "NOT SEALED" in message["subject"] and "Given key ID is not accessible" in message["message"]
     assert "If a key is disabled or about to be deleted, enable it first" in message["message"]
     assert not ledger.facts("shared") and not of(there, instance)
     (source,) = ids(of(away.lab, instance))
@@ -390,7 +390,7 @@ def test_failed_forensic_copy_is_told(quiet, there):
     result = result_of(deliver(quiet, sent), copy)
     assert result["outcome"] == "failed" and "Given key ID is not accessible" in result["reason"]
     message = ledger.messages()[-1]
-    assert "EVIDENCE NOT SEALED" in message["subject"] and copy in message["message"]
+    assert "NOT SEALED" in message["subject"] and copy in message["message"]
     (fact,) = ledger.facts("failed", snapshot=copy)
     assert fact["role"] == "forensic" and fact["step"] == "create"
 
@@ -405,7 +405,7 @@ def test_blocks_that_could_not_be_read_are_told_and_sealed_later(quiet):
     result = result_of(deliver(quiet, event(lab, source), function), source)
     lab.clear_faults()
     assert result["outcome"] == "failed" and "AccessDenied" in result["reason"]
-    assert "EVIDENCE NOT SEALED" in ledger.messages()[-1]["subject"]
+    assert "NOT SEALED" in ledger.messages()[-1]["subject"]
     result = result_of(deliver(quiet, event(lab, source), function), source)
     assert result["outcome"] == "sealed", "the event again, once it may be read"
     assert "EVIDENCE SEALED" in ledger.messages()[-1]["subject"]
@@ -431,7 +431,7 @@ def test_what_was_refused_for_a_while_works_with_the_next_delivery(quiet, there,
     assert result["outcome"] == "failed", result
     (fact,) = ledger.facts("failed", snapshot=snapshot)
     assert fact["step"] == step
-    assert "EVIDENCE NOT SEALED" in ledger.messages()[-1]["subject"]
+    assert "NOT SEALED" in ledger.messages()[-1]["subject"]
     result = result_of(deliver(quiet, sent, function), snapshot)
     assert result["outcome"] != "failed" and result["copy"], result
     made = of(lab, instance, "transit") if snapshot == source else of(there, instance, "forensic")
