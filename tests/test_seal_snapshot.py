@@ -408,7 +408,7 @@ def test_blocks_that_could_not_be_read_are_told_and_sealed_later(quiet):
     assert "NOT SEALED" in ledger.messages()[-1]["subject"]
     result = result_of(deliver(quiet, event(lab, source), function), source)
     assert result["outcome"] == "sealed", "the event again, once it may be read"
-    assert "EVIDENCE SEALED" in ledger.messages()[-1]["subject"]
+    assert "[Tourniquet] SEALED" in ledger.messages()[-1]["subject"]
     ledger.file().check_chain()
 
 
@@ -495,7 +495,7 @@ def test_forensic_copy_is_hashed_anew_and_is_what_its_source_is(away, there, who
 def test_people_are_told_where_it_is_and_what_may_go(away, there, whole_way):
     instance, ledger = whole_way
     subjects = [m["subject"] for m in ledger.messages()]
-    assert all("EVIDENCE SEALED" in subject for subject in subjects) and len(subjects) == 3, subjects
+    assert all("[Tourniquet] SEALED" in subject for subject in subjects) and len(subjects) == 3, subjects
     for transit in ids(of(away.lab, instance, "transit")):
         (message,) = [m for m in ledger.messages() if f"transit copy {transit}" in m["message"]]
         assert "you may delete it" in message["message"]
