@@ -98,12 +98,14 @@ class Scene:
 
     # --- deliveries -----------------------------------------------------------------------------
 
-    def fire(self, event, whole=False):
+    def fire(self, event, whole=False, to=""):
         """Send an event through EventBridge and the template's rules, and wait for the function.
 
-        `whole` delivers the envelope as it is, with its own account and id.
+        `whole` delivers the envelope as it is, with its own account and id; `to` says whose delivery is meant, where
+        the rules take an event to two functions.
         """
         delivery = self._begin()
+        delivery.function = to
         delivery.event_id = (self.lab.deliver_event if whole else self.lab.put_event)(event)
         return delivery.wait()
 
@@ -191,6 +193,8 @@ class Delivery:
     calls_before: int
     event_id: str = ""
     request_id: str = ""
+    function: str = ""
+    """Whose delivery is meant; empty where only one function gets the event."""
     attempts: list = field(default_factory=list)
     """The invocation record of every try."""
 
@@ -201,6 +205,8 @@ class Delivery:
 
     def _finished(self):
         wanted = {"event_id": self.event_id} if self.event_id else {"request_id": self.request_id}
+        if self.function:
+            wanted["function"] = self.function
         tries = self.scene.lab.invocations(self.invocations_before, **wanted)
         return tries if tries and (tries[-1]["status"] == "ok" or tries[-1]["attempt"] == ATTEMPTS) else None
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 from lab import seed
-from lab.stage import ROOT
+from lab.stage import FUNCTION, ROOT
 from test_contain_role import INSTANCE, cut_off, dead, deny_name, inline_policies, text_of, works
 from scene import ATTEMPTS
 from test_crash import NEVER, QUICK, REPEATED, WORKERS
@@ -58,7 +58,8 @@ def test_finding_that_names_the_instance_widens_the_deny_of_its_session(scene):
     instance = seed.instance_id()
     first = scene.fire(scene.accuse_role(role, "role-session-named-like-an-instance", words={"i-0123456789abcdef0": instance}))
     (document,) = inline_policies(lab, role).values()
-    again = scene.fire(scene.accuse_role(role, "instance-credentials-exfiltrated", "app-server", {INSTANCE: instance}))
+    event = scene.accuse_role(role, "instance-credentials-exfiltrated", "app-server", {INSTANCE: instance})
+    again = scene.fire(event, to=FUNCTION)
     assert again.result["case"] == first.result["case"]
     widened = inline_policies(lab, role)[deny_name(instance)]
     assert "ec2:SourceInstanceARN" not in document

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from lab import policies, seed
+from lab.stage import FUNCTION
 from lab_assertions import put_role_policy, refused
 
 SESSION = "m.rossi@example.com"
@@ -111,7 +112,7 @@ def test_instance_credentials_are_denied_by_both_their_names(scene, event):
     _, stolen = seed.instance_session(lab, role, instance)
     _, neighbour = seed.instance_session(lab, role)
     human = lab.mint_session(role.arn, "alice@example.com")
-    delivery = scene.fire(scene.accuse_role(role, event, "app-server", {INSTANCE: instance}))
+    delivery = scene.fire(scene.accuse_role(role, event, "app-server", {INSTANCE: instance}), to=FUNCTION)
     assert delivery.result["outcome"] == "contained"
     dead(lab, stolen)
     works(lab, neighbour)
@@ -129,7 +130,7 @@ def test_instance_credentials_are_denied_by_both_their_names(scene, event):
 def test_instance_stays_denied_with_rotated_credentials(scene):
     lab, role = scene.lab, seed.role(scene.lab, profile_path="/")
     instance = seed.instance_id()
-    scene.fire(scene.accuse_role(role, "instance-credentials-exfiltrated", "app-server", {INSTANCE: instance}))
+    scene.fire(scene.accuse_role(role, "instance-credentials-exfiltrated", "app-server", {INSTANCE: instance}), to=FUNCTION)
     _, rotated = seed.instance_session(lab, role, instance)
     dead(lab, rotated)
 

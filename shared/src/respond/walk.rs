@@ -29,11 +29,13 @@ pub(crate) struct Decided<K: Kind> {
     /// The clients for its account.
     pub(super) access: Access,
     source: AtSource,
+    #[cfg_attr(not(feature = "instance"), expect(dead_code, reason = "what an identity misses depends on no guardrail"))]
     guardrails: Result<Guardrails, String>,
 }
 
 impl<K: Kind> Decided<K> {
     /// What was decided on.
+    #[cfg(feature = "instance")]
     pub(super) fn grounds(&self) -> Observed<K::State> {
         Observed { source: self.source.clone(), guardrails: self.guardrails.clone(), state: self.state.clone() }
     }
