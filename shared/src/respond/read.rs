@@ -43,6 +43,7 @@ impl Unread {
         None
     }
 
+    #[cfg(feature = "identity")]
     pub(super) fn list<T, E: Into<Fault>>(&mut self, what: &str, read: Result<Vec<T>, E>) -> Vec<T> {
         read.unwrap_or_else(|error| self.note(what, &error.into()).unwrap_or_default())
     }

@@ -8,7 +8,7 @@ use super::{Delivery, Handled, Kind, in_the_detectors_words};
 use crate::aws::Access;
 use crate::case::store::{Etag, Written};
 use crate::case::{CaseId, Entry, EntryKind, Journal, Lease, Memory, OpenCase, State};
-use crate::containment::{AtSource, Decision, Observed, Verdict};
+use crate::containment::{AtSource, Decision, Verdict};
 use crate::error::Retry;
 use crate::finding::{Finding, Target};
 use crate::guardrails::Guardrails;
@@ -36,8 +36,12 @@ pub(crate) struct Decided<K: Kind> {
 impl<K: Kind> Decided<K> {
     /// What was decided on.
     #[cfg(feature = "instance")]
-    pub(super) fn grounds(&self) -> Observed<K::State> {
-        Observed { source: self.source.clone(), guardrails: self.guardrails.clone(), state: self.state.clone() }
+    pub(super) fn grounds(&self) -> crate::containment::Observed<K::State> {
+        crate::containment::Observed {
+            source: self.source.clone(),
+            guardrails: self.guardrails.clone(),
+            state: self.state.clone(),
+        }
     }
 
     pub(super) fn decision(&self) -> &Decision {
