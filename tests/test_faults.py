@@ -16,9 +16,7 @@ EVERYTHING = COLUMNS + LASTING + (IN_THE_SDK if FULL else [])
 # The calls of these two are those of a user, but for the first of Key and the missing changes of Recreated.
 SOME = [column for column in EVERYTHING if FULL or column.kind in ("crash_after", "access_denied", "internal_error")]
 # An instance's delivery makes twice the calls of a user's, on the same walk.
-BRIEF = [column for column in EVERYTHING if FULL or column.name in (
-    "internal_error", "reset_after", "garbage", "access_denied", "crash_before", "crash_after",
-)]  # fmt: skip
+BRIEF = [column for column in EVERYTHING if FULL or column.name in ("garbage", "access_denied", "crash_after")]
 MATRICES = {User: EVERYTHING, RoleSession: EVERYTHING, Recreated: SOME, Key: SOME, Member: EVERYTHING, Instance: BRIEF}
 # The other calls of Member are those of User, with the session that this one gives.
 ROWS = {Member: "sts:AssumeRole"}
