@@ -22,7 +22,7 @@ SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(LINT)/bin:$$PATH" sam
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: tools build ## watch a stolen key being cut off, in the lab
+demo: tools build ## watch a stolen key and an instance being cut off, in the lab
 	@$(LAB) -m lab.demo
 
 # One after the other even under -j, and pytest last: the run ends with its count.

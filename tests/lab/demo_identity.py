@@ -22,7 +22,7 @@ def the_account(lab, started):
     say(
         f"A local AWS, account {lab.account}, {lab.region}, where IAM is enforced on every request. "
         f"infra/template.yaml is deployed to it as it is ({len(deployment.resources)} resources, {rules} of them "
-        f"rules; {seconds:.1f} s so far), and the function runs with the role of the template and nothing else."
+        f"rules; {seconds:.1f} s so far), and each function runs with its role of the template and nothing else."
     )
     say("user/svc-build    an administrator with every kind of credential: the victim")
     say("user/break-glass  the way back in, protected by the guardrails")

@@ -41,6 +41,7 @@ def the_intruder(lab, instance, attacker):
         if line is None:
             raise Failed(f"the attacker's {name} never worked: there was nothing to cut off")
         row(name, "works", "red", ", ".join(line["calls"]))
+    say("No packet flows here. What passes is what the rules of its security groups say, evaluated:")
     for name, packet in _PACKETS.items():
         if not passing(lab, instance, packet):
             raise Failed(f"{name} was never possible: there was nothing to cut off")
