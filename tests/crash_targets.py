@@ -29,8 +29,8 @@ class Accused:
     """Where a call stands that its name does not tell: by operation, pattern and which of several it is."""
     read_again = ()
     """Operations by which it is also read back whether the containment holds."""
-    known_by = {}
-    """Steps that are planned only on the answer to one operation; without it a person is told."""
+    may_be_so = ()
+    """Steps that need not be planned after a fault: AWS may have done them, or could not be asked."""
 
     @property
     def finding_id(self):
@@ -265,9 +265,8 @@ class Instance(Accused):
     """The user data; the rules of the isolation group before and after they are revoked; the timeouts of connections; the
     whole set of snapshots, in whose place one is taken of each volume."""
     read_again = ("ec2:DescribeInstanceAttribute",)
-    known_by = dict.fromkeys(
-        ("elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"), "deregister_target"
-    )
+    may_be_so = ("deregister_target",)
+    """Auto Scaling takes an instance on standby out of its target groups, and registers it again when it comes back."""
     destructive = ("Delete", "Terminate", "Stop", "Reboot", "Detach", "Release", "Unlock")
 
     def __init__(self, scene):
