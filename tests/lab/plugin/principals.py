@@ -43,7 +43,7 @@ def find_role(role_arn):
     match = re.fullmatch(r"arn:[\w-]+:iam::(\d{12}):role/(.+)", role_arn)
     if not match:
         return None
-    return next((role for role in iam_of(match[1]).roles.values() if role.arn == role_arn), None)
+    return next((role for role in list(iam_of(match[1]).roles.values()) if role.arn == role_arn), None)
 
 
 def entity_of(arn):
