@@ -51,7 +51,7 @@ def entity_of(arn):
     match = re.fullmatch(r"arn:[\w-]+:iam::(\d{12}):user/(.+)", arn)
     if not match:
         return find_role(arn)
-    return next((user for user in iam_of(match[1]).users.values() if user.arn == arn), None)
+    return next((user for user in list(iam_of(match[1]).users.values()) if user.arn == arn), None)
 
 
 class Directory:
@@ -97,7 +97,7 @@ class Directory:
         return principal
 
     def _role_session(self, session):
-        role = next((r for r in iam_of(session.account).roles.values() if r.id == session.entity_id), None)
+        role = next((r for r in list(iam_of(session.account).roles.values()) if r.id == session.entity_id), None)
         if role is None:
             return None
         arn = f"arn:aws:sts::{session.account}:assumed-role/{role.name}/{session.name}"
@@ -112,7 +112,7 @@ class Directory:
         return principal
 
     def _user_session(self, session):
-        user = next((u for u in iam_of(session.account).users.values() if u.id == session.entity_id), None)
+        user = next((u for u in list(iam_of(session.account).users.values()) if u.id == session.entity_id), None)
         if user is None:
             return None
         if session.kind != "federation":
