@@ -57,6 +57,8 @@ class World:
         self.notifications = Log()
         self.deliveries = Log()
         self._locks = {name: threading.RLock() for name in _ATOMIC}
+        # EC2 looks through the instance profiles of IAM, which must not change meanwhile.
+        self._locks["ec2"] = self._locks["iam"]
 
     def lock_of(self, service):
         return self._locks.get(service)
