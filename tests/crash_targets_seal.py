@@ -91,7 +91,7 @@ class SealedSource(Accused):
         if service == "ebs":
             return "blocks"
         by_name = {
-            "DescribeSnapshots": "read", "DescribeLockedSnapshots": "locks", "LockSnapshot": "lock", "CreateTags": "tag",
+            "DescribeSnapshots": "read", "DescribeLockedSnapshots": "lock", "LockSnapshot": "lock", "CreateTags": "tag",
             "CopySnapshot": "copy", "ModifySnapshotAttribute": "share", "AssumeRole": "enter", "Publish": "tell",
         }  # fmt: skip
         return by_name[name]
@@ -107,8 +107,8 @@ class SealedSource(Accused):
             # Evidence is locked as if they said nothing of it.
             return {good}
         if column.kind == "access_denied":
-            if call.stage in ("locks", "lock", "tag"):
-                # Said, and no reason not to seal it.
+            if call.stage in ("lock", "tag"):
+                # Said, and no reason not to seal it. Unseen, another's lock could be shortened: none is set then.
                 return {good}
             if call.stage in ("blocks", "manifest", "copy", "share", "enter"):
                 return {"failed"} if (self.role, call.stage) != ("forensic", "enter") else self._in_queue(lasts)
