@@ -10,7 +10,7 @@ def test_demo_ends_well_only_after_every_refusal(capsys):
     shown = capsys.readouterr().out
     # Five credentials of a user and one of an instance, and twice the API that would end the instance.
     assert shown.count(" refused ") == 6 + 2 and shown.count(" works    ") == 6
-    assert shown.count(" passes ") == shown.count(" blocked ") == 3
+    assert shown.count(" passes   ") == shown.count(" blocked ") == 3
     assert "6 of 6 stolen credentials refused, 2 of 2 interfaces isolated" in shown
     assert shown.count(" locked   ") == 3, "a snapshot of every volume"
     assert "the chain holds" in " ".join(shown.split()) and "NOTIFIED" in shown and "HOW TO UNDO" not in shown
