@@ -42,13 +42,7 @@ def _build():
 
 
 def _sample(binary):
-    process = subprocess.Popen([binary, str(BLOCKS)], stdout=subprocess.PIPE, text=True)
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, binary)
-    return json.loads(output) | {"peak_kib": usage.ru_maxrss}
+    return json.loads(subprocess.run([binary, str(BLOCKS)], stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def table(result):

@@ -152,9 +152,9 @@ def expected(column, call, target):
     if call.stage in ("note", "last use", "evidence", "offered"):
         # Nothing depends on it: at most a person is told to look there.
         return {good}
-    if column.kind == "garbage" and "isolation/" in call.pattern and call.operation == "s3:GetObject":
-        # Which group is ours nobody can say; the next delivery, with another record, isolates.
-        return {"partial"}
+    if "isolation/" in call.pattern:
+        # The record is of earlier cases, and for later ones: a group made for this one isolates, and a person is told.
+        return {good}
     if column.scope == "call" and column.kind == "garbage" and call.stage in ("cut", "step"):
         return {good}
     if column.kind == "garbage":

@@ -7,6 +7,7 @@ import re
 import pytest
 from lab import seed, seed_instances
 from lab.reachability import Packet, may_pass
+from lab.stage import INSTANCE_FUNCTION
 from lab_assertions import refused
 
 CASE = re.compile(r"IR-\d{8}-[0-9a-f]{8}")
@@ -342,6 +343,39 @@ def test_group_squatted_by_name_is_not_used(scene):
     assert scene.fire(scene.accuse_instance(instance)).result["outcome"] == "contained"
     assert isolation_group(scene, instance.vpc) != squatted
     check_isolated(scene, instance)
+
+
+@pytest.mark.parametrize("squatted", [False, True], ids=["name_free", "name_taken"])
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("s3:GetObject", "garbage"),
+        ("s3:GetObject", "access_denied"),
+        ("s3:GetObject", "internal_error"),
+        ("s3:PutObject", "access_denied"),
+        ("s3:PutObject", "internal_error"),
+    ],
+)
+def test_record_of_groups_that_is_out_of_reach_does_not_delay_the_isolation(scene, operation, kind, squatted):
+    """In the first delivery: a case waits for no bookkeeping, and says that it could not be done."""
+    instance = seed_instances.instance(scene.lab, interfaces=2)
+    if squatted:
+        scene.lab.client("ec2").create_security_group(
+            GroupName=f"tourniquet-isolation-{instance.vpc}", Description="of somebody else", VpcId=instance.vpc
+        )
+    function = scene.copy(INSTANCE_FUNCTION)
+    scene.lab.fault(function, at_call=1, kind=kind, action=operation, resource="*isolation/*", scope="event")
+    delivery = scene.invoke(scene.accuse_instance(instance), function)
+    scene.lab.clear_faults()
+    assert len(delivery.attempts) == 1 and delivery.result["outcome"] == "contained", delivery.result
+    isolated = seed_instances.groups_now(scene.lab, instance)
+    (group,) = {one for groups in isolated.values() for one in groups}
+    assert len(isolated) == 2 and all(groups == [group] for groups in isolated.values())
+    assert rules_of(scene.lab, group) == []
+    assert f"{group} of {instance.vpc} isolates, and could not be recorded" in " ".join(delivery.message["message"].split())
+    later = seed_instances.instance(scene.lab, in_network=instance.network)
+    assert scene.fire(scene.accuse_instance(later)).result["outcome"] == "contained"
+    check_isolated(scene, later)
 
 
 def test_group_edited_since_is_cleaned_before_it_is_trusted_again(scene):

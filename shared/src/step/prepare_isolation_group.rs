@@ -30,6 +30,9 @@ pub struct PrepareIsolationGroup {
     /// The group; none until there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub group: Option<GroupId>,
+    /// Why the group could not be recorded as ours, once it was tried: the next case of the VPC makes another.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unrecorded: Option<String>,
 }
 
 impl PrepareIsolationGroup {

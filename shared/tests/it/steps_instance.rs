@@ -77,6 +77,7 @@ pub(crate) fn prepare(of: u32, known: Option<&str>) -> PrepareIsolationGroup {
         ],
         origin: origin(),
         group: known.map(group),
+        unrecorded: None,
     }
 }
 

@@ -86,6 +86,7 @@ fn group_of(instance: &ObservedInstance, vpc: &VpcId, setting: &Setting<'_>) -> 
         allow: setting.isolation.allow.iter().filter(is_for).cloned().collect(),
         origin: setting.origin.clone(),
         group: known_group(instance, vpc),
+        unrecorded: None,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::case::store::Evidence;
 use crate::containment::instance::{ObservedInstance, Registration, deregistration, locks};
 use crate::id::Arn;
 use crate::plan::Plan;
-use crate::step::Step;
+use crate::step::{PrepareIsolationGroup, Step};
 use crate::text::printable;
 
 /// Everything read beside the steps.
@@ -64,8 +64,10 @@ pub(super) fn afterwards(work: &Work<Instances>, attempts: &[Attempt], beside: &
         )),
     }
     for attempt in attempts.iter().filter(|attempt| attempt.report.status.holds()) {
-        if let Step::SnapshotVolumes(step) = attempt.as_done.as_ref().unwrap_or(&attempt.step) {
-            plan = plan.merged(&locks(instance, step));
+        match attempt.as_done.as_ref().unwrap_or(&attempt.step) {
+            Step::SnapshotVolumes(step) => plan = plan.merged(&locks(instance, step)),
+            Step::PrepareIsolationGroup(step) => after.next_steps.extend(unrecorded(step)),
+            _ => {}
         }
     }
     after.plan = plan;
@@ -105,6 +107,16 @@ async fn user_data(aws: &Compute, instance: &ObservedInstance) -> Result<Option<
     let request = aws.ec2.describe_instance_attribute().instance_id(instance.id.as_str());
     let output = request.attribute(InstanceAttributeName::UserData).send().await?;
     output.user_data().and_then(|value| value.value()).filter(|text| !text.is_empty()).map(decoded).transpose()
+}
+
+/// What to do about an isolation group that the record of our groups does not hold.
+fn unrecorded(step: &PrepareIsolationGroup) -> Option<String> {
+    let (reason, group) = (step.unrecorded.as_ref()?, step.group.as_ref()?);
+    Some(format!(
+        "The isolation group {group} of {} isolates, and could not be recorded as ours ({reason}): until the objects under \
+         isolation/ in the case bucket can be read and written, every case there makes a group of its own.",
+        step.vpc
+    ))
 }
 
 fn decoded(text: &str) -> Result<Vec<u8>, Fault> {

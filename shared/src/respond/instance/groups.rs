@@ -9,6 +9,7 @@ use super::Instances;
 use crate::aws::{Compute, Fault};
 use crate::id::GroupId;
 use crate::step::{Applied, PrepareIsolationGroup, Step};
+use crate::text::printable;
 
 /// How often the record is looked at for the group of a delivery that was first. Long enough for that one to empty its
 /// group and record it; where it is an attacker who took the name, the isolation is late by so much, once.
@@ -31,10 +32,19 @@ pub(super) async fn prepare(
     };
     let Some(group) = group_of(&applied, step) else { return Ok(applied) };
     let is_known = decided.state.instance().is_some_and(|instance| instance.knows_group(&step.vpc, &group));
-    if !is_known && let Some(first) = record(function, decided, step, &group, aws).await? {
-        applied = given(step, first, aws).await?;
+    if is_known {
+        return Ok(applied);
     }
-    Ok(applied)
+    match record(function, decided, step, &group, aws).await {
+        Ok(None) => Ok(applied),
+        Ok(Some(first)) => given(step, first, aws).await,
+        // The record is for later cases; this one isolates with what it has, and says that it is recorded nowhere.
+        Err(fault) => {
+            let unrecorded = Some(printable(&fault.to_string(), 200));
+            applied.as_done = Some(PrepareIsolationGroup { group: Some(group), unrecorded, ..step.clone() }.into());
+            Ok(applied)
+        }
+    }
 }
 
 /// The group that a step was carried out with.
@@ -64,7 +74,8 @@ async fn recorded_meanwhile(
         if look > 0 {
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
-        let mut recorded = function.store.isolation_groups(&finding.account, &finding.region).await?;
+        // Where nobody can look, no waiting helps: the case's own name is free.
+        let Ok(mut recorded) = function.store.isolation_groups(&finding.account, &finding.region).await else { break };
         if let Some(group) = recorded.remove(&step.vpc)
             && step.is_tagged(aws, &group).await?
         {
