@@ -12,16 +12,19 @@ import threading
 
 import evidence_hash
 from crash_targets import Accused
-from fault_rules import PASSING
+from fault_rules import PASSING, pattern_of
 from lab import seed
 from lab.case_file import CaseFile
-from sealing import FORENSICS, Ledger, contained, event, ids, locks, manifest, of, settled, tags
+from sealing import FORENSICS, Ledger, contained, event, ids, kept, locks, manifest, of, settled, tags
+
+IN_FORENSICS = "*-forensics-casebucket-*"
+"""Objects of a case in the bucket of the forensics account."""
 
 _patterns = {}
 _making = threading.Lock()
 
 
-def pattern_of(scene):
+def original_of(scene):
     """The case that all others are copies of, and the ids in it."""
     with _making:
         if scene not in _patterns:
@@ -49,7 +52,7 @@ class SealedSource(Accused):
         self.key = self.ledger.key
 
     def _make_case(self):
-        file, instance, volume, snapshot = pattern_of(self.scene)
+        file, instance, volume, snapshot = original_of(self.scene)
         ec2 = self.lab.client("ec2")
         self.instance, self.case = seed.instance_id(), f"{file.id[:12]}{secrets.token_hex(4)}"
         new_volume = ec2.create_volume(Size=8, AvailabilityZone=f"{self.lab.region}a")["VolumeId"]
@@ -82,8 +85,16 @@ class SealedSource(Accused):
     # --- rules ---------------------------------------------------------------------------------------------
 
     @staticmethod
+    def pattern_of(operation, subject):
+        # Alike: none of them comes before another.
+        is_kept = "-forensics-casebucket-" in subject
+        return f"{IN_FORENSICS}/cases/*" if is_kept else pattern_of(operation, subject)
+
+    @staticmethod
     def stage_of(operation, pattern, _):
         service, name = operation.split(":")
+        if pattern.startswith(IN_FORENSICS):
+            return "keep"
         if service == "s3":
             if name == "PutObject":
                 return "manifest" if "snapshots/" in pattern else "ledger"
@@ -107,7 +118,7 @@ class SealedSource(Accused):
             # Evidence is locked as if they said nothing of it.
             return {good}
         if column.kind == "access_denied":
-            if call.stage in ("lock", "tag"):
+            if call.stage in ("lock", "tag", "keep"):
                 # Said, and no reason not to seal it. Unseen, another's lock could be shortened: none is set then.
                 return {good}
             if call.stage in ("blocks", "manifest", "copy", "share", "enter"):
@@ -217,6 +228,27 @@ class ForensicCopy(HandedOver):
         self.check_sealed(self.snapshot, self.there, allowed)
         (fact,) = self.ledger.facts("sealed", snapshot=self.snapshot)
         assert fact["compared"]["same_content"] is True
+        if "keep" in allowed:
+            assert self.ledger.facts("kept") or self.ledger.facts("not_kept"), "not kept, and nobody says so"
+        else:
+            self.check_case_is_kept()
+
+    def check_kept(self, writes):
+        super().check_kept(writes)
+        there = kept(self.scene, self.case).objects
+        for recorded in (object_ for fact in self.ledger.facts("kept") for object_ in fact["objects"]):
+            stored = there.get(recorded["key"], b"")
+            assert hashlib.sha256(stored).hexdigest() == recorded["sha256"], "recorded as kept, and is not there"
+        here = self.ledger.file().objects
+        assert all(here[key] == body for key, body in there.items()), "kept, and not as it is"
+
+    def check_case_is_kept(self):
+        """Everything up to the seal of the copy, and the chain of it holds there."""
+        (fact,) = self.ledger.facts("kept", after=self.snapshot)
+        there = kept(self.scene, self.case)
+        there.check_chain()
+        assert there.entries[-1]["number"] >= self.ledger.number("sealed", snapshot=self.snapshot), "not up to its seal"
+        assert set(there.objects) == {recorded["key"] for recorded in fact["objects"]}
 
     def mine(self):
         return self.forensics()

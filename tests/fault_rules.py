@@ -62,7 +62,7 @@ def calls_of(requests, target):
     last_claim = max((n for n, request in enumerate(requests) if _is_claim(*request)), default=-1)
     changed = False
     for n, (operation, subject) in enumerate(requests):
-        pattern = _pattern(operation, subject)
+        pattern = getattr(target, "pattern_of", pattern_of)(operation, subject)
         changed = changed or changes_target(operation)
         nth = met[operation, pattern] = met.get((operation, pattern), 0) + 1
         stage_of = getattr(target, "stage_of", _stage)
@@ -87,7 +87,8 @@ def changes_target(operation):
     return service in TARGETS and not name.startswith(("Get", "List", "Describe"))
 
 
-def _pattern(operation, subject):
+def pattern_of(operation, subject):
+    """What a request is about, without what differs from target to target."""
     if operation.startswith("s3:"):
         key = subject.split("/", 1)[1] if "/" in subject else ""
         key = re.sub(r"^targets/.*", "targets/*", key)

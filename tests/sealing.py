@@ -5,7 +5,7 @@ import json
 import uuid
 
 from lab import seed_instances
-from lab.case_file import CaseFile
+from lab.case_file import CaseFile, read_all
 from lab.stage import SEAL_FUNCTION
 
 FORENSICS = "880000000001"
@@ -75,6 +75,17 @@ def locks(lab, snapshot_ids):
     return {lock["SnapshotId"]: (lock["LockState"], lock["LockDuration"]) for lock in found}
 
 
+def kept_bucket(scene):
+    """Where cases are kept in the forensics account."""
+    return scene.forensics.outputs["ForensicsCaseBucketName"]
+
+
+def kept(scene, case):
+    """A case as it lies in the forensics account: without what is open of it, which only the responder needs."""
+    s3 = scene.lab.in_account(FORENSICS).client("s3")
+    return CaseFile(case, read_all(s3, kept_bucket(scene), f"cases/{case}/"), {})
+
+
 class Ledger:
     """A case as it lies in the bucket, read anew each time unless it is kept."""
 
@@ -100,6 +111,12 @@ class Ledger:
         whats = [entry["what"] for entry in self.file().entries if entry["entry"] == "sealed"]
         found = [what for what in whats if what["record"] == record]
         return [fact for fact in found if all(fact.get(name) == value for name, value in fields.items())]
+
+    def number(self, record, **fields):
+        """The number of the one entry that records this."""
+        entries = [e for e in self.file().entries if e["entry"] == "sealed" and e["what"]["record"] == record]
+        (found,) = [e for e in entries if all(e["what"].get(name) == value for name, value in fields.items())]
+        return found["number"]
 
     def told(self, snapshot):
         return [fact for fact in self.facts("told") if snapshot in fact["about"]]

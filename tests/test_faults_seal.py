@@ -1,17 +1,14 @@
 """As `test_faults.py`, for seal-snapshot: every fault at every call of sealing, handing over and sealing the copy."""
 
-import os
-
 import fault_matrix
 import pytest
 from crash_targets_seal import ForensicCopy, HandedOver, SealedSource
-from fault_matrix_seal import SealMatrix
+from fault_matrix_seal import FULL, SealMatrix
 from fault_rules import COLUMNS, IN_THE_SDK, LASTING
 from lab.client import Lab
 from scene import Scene
 from sealing import FORENSICS, asleep
 
-FULL = os.environ.get("FULL") == "1"
 EVERYTHING = COLUMNS + LASTING + (IN_THE_SDK if FULL else [])
 SOME = [c for c in EVERYTHING if FULL or c.is_crash or c.kind in ("access_denied", "garbage") and c.scope == "invocation"]
 MATRICES = {SealedSource: EVERYTHING, HandedOver: EVERYTHING, ForensicCopy: SOME}

@@ -104,7 +104,7 @@ def test_role_grants_exactly_what_the_function_calls(granted):
         "ec2:DescribeSnapshots", "ec2:DescribeLockedSnapshots", "ec2:CopySnapshot", "ec2:CreateTags", "ec2:LockSnapshot",
         "ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock",
         "kms:DescribeKey", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom",
-        "kms:ReEncryptTo", "kms:CreateGrant",
+        "kms:ReEncryptTo", "kms:CreateGrant", "kms:GenerateDataKey", "s3:PutObject",
     }  # fmt: skip
     assert [sid for sid, s in granted.items() if s["Resource"] == "*"] == ["FindSnapshots"]
 
@@ -126,11 +126,61 @@ def test_tags_are_written_while_a_copy_is_made_and_afterwards_the_hash_alone(gra
 
 
 def test_key_is_used_through_ebs_alone(granted):
+    of_cases = granted["EncryptCasesThroughS3"]
+    assert (actions(of_cases), of_cases["Resource"]) == (["kms:GenerateDataKey"], {"Fn::GetAtt": ["CaseKey", "Arn"]})
     for sid, statement in granted.items():
-        if any(action.startswith("kms:") for action in actions(statement)):
+        if statement is not of_cases and any(action.startswith("kms:") for action in actions(statement)):
             assert statement["Resource"] == {"Fn::GetAtt": ["EvidenceKey", "Arn"]}
             assert "kms:ViaService" in statement["Condition"]["StringEquals"], sid
     assert granted["LetEbsUseTheKey"]["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
+
+
+def test_cases_are_added_to_and_neither_read_nor_unlocked(granted):
+    of_s3 = {sid: s for sid, s in granted.items() if any(action.startswith("s3:") for action in actions(s))}
+    assert {sid: (actions(s), s["Resource"]) for sid, s in of_s3.items()} == {
+        "KeepCases": (["s3:PutObject"], {"Fn::Sub": "${CaseBucket.Arn}/cases/*"})
+    }
+    through = granted["EncryptCasesThroughS3"]["Condition"]["StringEquals"]["kms:ViaService"]
+    assert through == {"Fn::Sub": "s3.${AWS::Region}.${AWS::URLSuffix}"}
+
+
+# --- the bucket -----------------------------------------------------------------------------------------------
+
+
+def test_bucket_is_kept_as_the_responders_case_bucket_is(template):
+    """Lock, retention, encryption, versions, no public access, one owner: what a case has there it has here."""
+    responders = load(stage.TEMPLATE)
+    mine, theirs = (t["Resources"]["CaseBucket"] for t in (template, responders))
+    assert mine == theirs
+    assert template["Parameters"]["CaseRetentionDays"]["Default"] == responders["Parameters"]["CaseRetentionDays"]["Default"]
+    assert mine["Properties"]["ObjectLockConfiguration"]["Rule"]["DefaultRetention"] == {
+        "Mode": "GOVERNANCE", "Days": {"Ref": "CaseRetentionDays"},
+    }  # fmt: skip
+
+
+def test_key_of_the_cases_knows_nobody_outside_of_the_account(template):
+    (administer, use) = template["Resources"]["CaseKey"]["Properties"]["KeyPolicy"]["Statement"]
+    own = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    assert administer["Principal"] == use["Principal"] == own
+    assert actions(use) == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert use["Condition"]["StringEquals"]["kms:CallerAccount"] == {"Ref": "AWS::AccountId"}
+    assert not set(actions(administer)) & {"kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"}
+
+
+def test_case_outlives_the_stack(template):
+    for name in ("CaseBucket", "CaseBucketPolicy", "CaseKey"):
+        resource = template["Resources"][name]
+        assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_bucket_is_locked_and_encrypted_once_it_is_deployed(lab, deployed):
+    s3, bucket = lab.in_account(ACCOUNT).client("s3"), deployed.outputs["ForensicsCaseBucketName"]
+    lock = s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+    retention = lock["Rule"]["DefaultRetention"]
+    assert (retention["Mode"], retention["Days"]) == ("GOVERNANCE", 365)
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == deployed.arn("CaseKey")
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
 
 
 # --- the key --------------------------------------------------------------------------------------------------

@@ -112,6 +112,19 @@ def test_missing_object_is_404_only_for_who_may_list(lab, bucket):
     refused("AccessDenied", by_prefix.get_object, **missing)
 
 
+def test_bucket_of_another_account_is_closed_without_a_policy_that_opens_it(lab, bucket):
+    """Whatever the caller's own policies say (IAM User Guide, "Cross-account policy evaluation logic")."""
+    lab.client("s3").put_object(Bucket=bucket, Key="cases/1", Body=b"x")
+    administrator = seed.user(lab.in_account("333344445555"), policy=policies.ADMINISTRATOR)
+    s3 = lab.client("s3", administrator.key)
+    refused("AccessDenied", s3.get_object, Bucket=bucket, Key="cases/1")
+    refused("AccessDenied", s3.list_objects_v2, Bucket=bucket)
+    refused("AccessDenied", s3.put_object, Bucket=bucket, Key="cases/1", Body=b"y")
+    refused("AccessDenied", s3.delete_object, Bucket=bucket, Key="cases/1")
+    same = lab.client("s3", seed.user(lab, policy=policies.ADMINISTRATOR).key)
+    assert same.get_object(Bucket=bucket, Key="cases/1")["Body"].read() == b"x"
+
+
 def test_listing_is_limited_to_the_granted_prefix(lab, bucket):
     prefix = {"StringLike": {"s3:prefix": "cases/*"}}
     reader = seed.user(

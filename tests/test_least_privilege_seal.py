@@ -3,6 +3,8 @@
 In a lab of its own, since the shared one has no forensics account (DESIGN §4, invariant 8).
 """
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from lab import organization, seed_instances
 from lab.client import Lab
@@ -10,7 +12,7 @@ from lab_assertions import refused
 from privileges import PROBE, grants_in, listed, statements_of, unused_of
 from scene import ATTEMPTS, Scene
 from sealing import (
-    FORENSICS, Ledger, asleep, contained, deliver, event, ids, of, result_of, set_event, settled,
+    FORENSICS, Ledger, asleep, contained, deliver, event, ids, kept, kept_bucket, of, result_of, set_event, settled,
 )  # fmt: skip
 
 
@@ -91,7 +93,7 @@ def test_actions_are_named_one_by_one_and_nothing_destroys(away, which):
     found = {a for a in actions if a.split(":")[1].startswith(destructive)}
     both = {"ec2:CreateTags", "kms:CreateGrant"}
     own = {"s3:PutObject", "ec2:ModifySnapshotAttribute", "logs:CreateLogStream", "logs:PutLogEvents"}
-    assert found == (both | own if which == "responder" else both)
+    assert found == (both | own if which == "responder" else both | {"s3:PutObject"})
 
 
 @BOTH
@@ -163,6 +165,29 @@ def test_forensic_copies_are_not_handed_on(played, probe):
     key = scene.forensics.outputs["ForensicsKeyArn"]
     refused("AccessDeniedException", probe("kms", "forensics").schedule_key_deletion, KeyId=key)
     refused("AccessDeniedException", probe("kms", "forensics").generate_data_key, KeyId=key, KeySpec="AES_256")
+
+
+def test_a_case_in_the_forensics_account_is_added_to_and_not_read_or_taken_from(played, probe):
+    scene, instance = played
+    s3, bucket = probe("s3", "forensics"), kept_bucket(scene)
+    (case,) = {tag["Value"] for s in of(scene.lab, instance) for tag in s["Tags"] if tag["Key"] == "ir:incident"}
+    before = kept(scene, case).objects
+    key = f"cases/{case}/0001.json"
+    refused("PreconditionFailed", s3.put_object, Bucket=bucket, Key=key, Body=b"forged", IfNoneMatch="*")
+    refused("AccessDenied", s3.get_object, Bucket=bucket, Key=key)
+    refused("403", s3.head_object, Bucket=bucket, Key=key)
+    refused("AccessDenied", s3.list_objects_v2, Bucket=bucket, Prefix=f"cases/{case}/")
+    refused("AccessDenied", s3.delete_object, Bucket=bucket, Key=key)
+    soon = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime.now(timezone.utc) + timedelta(days=1)}
+    shorter = {"Retention": soon, "BypassGovernanceRetention": True}
+    refused("AccessDenied", s3.put_object_retention, Bucket=bucket, Key=key, **shorter)
+    for elsewhere in ("guardrails.toml", f"targets/{case}.json", "case"):
+        refused("AccessDenied", s3.put_object, Bucket=bucket, Key=elsewhere, Body=b"", IfNoneMatch="*")
+    case_key = scene.forensics.arn("CaseKey")
+    refused("AccessDeniedException", probe("kms", "forensics").generate_data_key, KeyId=case_key, KeySpec="AES_256")
+    # Nor the responder's own bucket.
+    refused("AccessDenied", s3.get_object, Bucket=scene.bucket, Key=key)
+    assert before and kept(scene, case).objects == before
 
 
 def test_cases_are_added_to_and_nothing_else_is_written(played, probe):

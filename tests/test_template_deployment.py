@@ -20,6 +20,7 @@ MEMBER_INSTANCE_ROLES = MEMBER_ROLES.replace("TourniquetResponder", "TourniquetI
 FORENSICS = {
     "ForensicsRoleArn": f"arn:aws:iam::444444444444:role/tourniquet/TourniquetForensics-{REGION}",
     "ForensicsKeyArn": f"arn:aws:kms:{REGION}:444444444444:key/01234567-89ab-cdef-0123-456789abcdef",
+    "ForensicsCaseBucket": "tourniquet-forensics-casebucket-1a2b3c4d5e6f",
     "ForensicsExternalId": "tourniquet-lab",
 }
 TEMPLATE = Path(__file__).resolve().parent.parent / "infra" / "template.yaml"
@@ -135,6 +136,7 @@ def test_unknown_parameter_is_refused():
         ("MemberInstanceRoleArns", MEMBER_ROLES, "must be ARNs of the instance roles"),
         ("ForensicsRoleArn", MEMBER_ROLES.split(",")[0], "must be the ARN of the role that forensics.yaml makes"),
         ("ForensicsKeyArn", FORENSICS["ForensicsRoleArn"], "must be the ARN of a KMS key"),
+        ("ForensicsCaseBucket", "arn:aws:s3:::cases", "must be the name of a bucket"),
         ("ForensicsExternalId", "x", "must be 2 to 1224"),
         ("MemberExternalId", "x", "must be 2 to 1224"),
     ],
@@ -313,7 +315,8 @@ OWN_SETTINGS = {
     "seal-snapshot": {
         # The lab gives it to every function; this one reads back nothing.
         "VERIFY_AFTER_MS": "300",
-        "FORENSICS_ROLE_ARN": "", "FORENSICS_KEY_ARN": "", "FORENSICS_EXTERNAL_ID": "", "CONTENT_HASH_BLOCKS": "16384",
+        "FORENSICS_ROLE_ARN": "", "FORENSICS_KEY_ARN": "", "FORENSICS_CASE_BUCKET": "", "FORENSICS_EXTERNAL_ID": "",
+        "CONTENT_HASH_BLOCKS": "16384",
     },
 }  # fmt: skip
 TIMEOUTS = {"contain-identity": 60, "contain-instance": 120, "seal-snapshot": 900}

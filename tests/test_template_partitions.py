@@ -35,6 +35,7 @@ def given(path, partition):
         "MemberInstanceRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetInstanceResponder",
         "ForensicsRoleArn": f"arn:{partition}:iam::{FORENSICS}:role/tourniquet/TourniquetForensics-{region}",
         "ForensicsKeyArn": f"arn:{partition}:kms:{region}:{FORENSICS}:key/01234567-89ab-cdef-0123-456789abcdef",
+        "ForensicsCaseBucket": "tourniquet-forensics-casebucket-1a2b3c4d5e6f",
         "ForensicsExternalId": "tourniquet",
         "MemberExternalId": "tourniquet",
         "GuardrailsWriterArn": f"arn:{partition}:iam::{ACCOUNT}:role/deployer",

@@ -74,6 +74,7 @@ def add_forensics(lab, deployment, account, members=(), verify_after_ms=200):
     outputs = deployment.outputs
     there = deploy_forensics(lab, outputs["SealSnapshotRoleArn"], account, bus_arn=outputs["EventBusArn"])
     named = {name: there.outputs[name] for name in ("ForensicsRoleArn", "ForensicsKeyArn")}
+    named["ForensicsCaseBucket"] = there.outputs["ForensicsCaseBucketName"]
     update_stack(deployment, TEMPLATE, lab, {**_members(members), **named, "ForensicsExternalId": EXTERNAL_ID})
     register(deployment, lab, BINARIES, {"VERIFY_AFTER_MS": str(verify_after_ms)})
     return there

@@ -110,6 +110,14 @@ impl Access {
         }
     }
 
+    /// S3 with its credentials, in the function's own Region.
+    #[cfg(feature = "seal")]
+    #[must_use]
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.config).interceptor(self.calls.clone()).build();
+        aws_sdk_s3::Client::from_conf(config)
+    }
+
     /// Its settings, for a service asked in `region`.
     #[cfg(any(feature = "instance", feature = "seal"))]
     pub(super) fn config_in(&self, region: &Region) -> SdkConfig {

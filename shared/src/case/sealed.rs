@@ -72,6 +72,24 @@ pub enum SealRecord {
         /// The sets.
         delete: Vec<Vec<SnapshotId>>,
     },
+    /// The case lies in the forensics account too, as far as it was written by then.
+    Kept {
+        /// The bucket there.
+        bucket: String,
+        /// After which copy it was put there.
+        after: SnapshotId,
+        /// What this time added to it. `verify_chain` checks each in this bucket, and in that one.
+        objects: Vec<Object>,
+    },
+    /// The case could not be put there.
+    NotKept {
+        /// The bucket there.
+        bucket: String,
+        /// After which copy it was to be put there.
+        after: SnapshotId,
+        /// Why not.
+        reason: String,
+    },
     /// People were told.
     Told {
         /// About which snapshots.
@@ -250,6 +268,10 @@ impl SealRecord {
             }
             (Self::Shared { snapshot: one, .. }, Self::Shared { snapshot: other, .. })
             | (Self::Retention { after: one, .. }, Self::Retention { after: other, .. }) => one == other,
+            (Self::Kept { bucket: one, after: for_one, .. }, Self::Kept { bucket: other, after: for_other, .. })
+            | (Self::NotKept { bucket: one, after: for_one, .. }, Self::NotKept { bucket: other, after: for_other, .. }) => {
+                one == other && for_one == for_other
+            }
             (Self::Told { about: one, .. }, Self::Told { about: other, .. }) => one == other,
             _ => false,
         }

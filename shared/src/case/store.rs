@@ -1,10 +1,13 @@
 //! The case bucket. Every write is conditional: nothing is ever overwritten unseen (CONTAINMENT H6).
 
+#[cfg(feature = "seal")]
+mod kept;
 mod sealed;
 
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
 
@@ -218,12 +221,18 @@ impl CaseStore {
     }
 
     async fn keys(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        Ok(self.listed(prefix).await?.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// Keys under a prefix, in their order, with their sizes.
+    async fn listed(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
         let mut pages = self.s3.list_objects_v2().bucket(&self.bucket).prefix(prefix).into_paginator().send();
-        let mut keys = Vec::new();
+        let mut listed = Vec::new();
         while let Some(page) = pages.next().await {
-            keys.extend(page?.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
+            let objects = page?.contents.unwrap_or_default().into_iter();
+            listed.extend(objects.filter_map(|object| Some((object.key?, u64::try_from(object.size.unwrap_or_default()).ok()?))));
         }
-        Ok(keys)
+        Ok(listed)
     }
 
     async fn put_once(&self, key: &str, bytes: Vec<u8>) -> Result<(), Fault> {
@@ -256,24 +265,13 @@ impl CaseStore {
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>, condition: &Condition) -> Result<Written<Etag>, Fault> {
-        let request = self
-            .s3
-            .put_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .content_type("application/json")
-            .checksum_algorithm(ChecksumAlgorithm::Sha256)
-            .body(ByteStream::from(bytes.clone()));
+        let request = self.putting(key, bytes.clone());
         let request = match condition {
             Condition::Absent => request.if_none_match("*"),
             Condition::Unchanged(etag) => request.if_match(&etag.0),
         };
         match request.send().await {
-            Ok(output) => match output.e_tag {
-                Some(etag) => Ok(Written::Written(Etag(etag))),
-                // S3 names the version it wrote; an answer that does not is not S3's, and proves nothing.
-                None => Err(Fault { class: FaultClass::Retryable, ..unreadable(&format!("no ETag for {key}")) }),
-            },
+            Ok(output) => Ok(Written::Written(etag(output.e_tag, key)?)),
             // A retry inside the SDK may find what its own first attempt wrote: then the write is ours after all.
             Err(error) if is_lost(error.code()) => match self.get(key).await? {
                 Some((stored, etag)) if stored == bytes => Ok(Written::Written(etag)),
@@ -282,6 +280,17 @@ impl CaseStore {
             Err(error) => Err(error.into()),
         }
     }
+
+    fn putting(&self, key: &str, bytes: Vec<u8>) -> PutObjectFluentBuilder {
+        let request = self.s3.put_object().bucket(&self.bucket).key(key).content_type("application/json");
+        request.checksum_algorithm(ChecksumAlgorithm::Sha256).body(ByteStream::from(bytes))
+    }
+}
+
+/// S3 names the version it wrote or read; an answer that does not is not S3's, and proves nothing.
+fn etag(named: Option<String>, key: &str) -> Result<Etag, Fault> {
+    let unnamed = || Fault { class: FaultClass::Retryable, ..unreadable(&format!("no ETag for {key}")) };
+    named.filter(|etag| !etag.is_empty()).map(Etag).ok_or_else(unnamed)
 }
 
 /// A piece of evidence in the case.

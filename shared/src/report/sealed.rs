@@ -73,6 +73,9 @@ pub struct SealResult {
     /// The transit copy that is of no more use.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spent: Option<SnapshotId>,
+    /// Where the case lies in the forensics account.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kept: Option<CaseKept>,
     /// The snapshot sets of the instance that a person may delete.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub may_delete: Vec<Vec<SnapshotId>>,
@@ -88,6 +91,15 @@ pub struct CopyBegun {
     pub snapshot: SnapshotId,
     /// The account it is made in.
     pub account: AccountId,
+}
+
+/// The case in the forensics account, as far as it was written when a copy was sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseKept {
+    /// The bucket there.
+    pub bucket: String,
+    /// How many objects of the case lie there.
+    pub objects: usize,
 }
 
 /// What became of a snapshot, in a word.
@@ -110,9 +122,18 @@ pub struct SealNews<'a> {
     /// Where the case is kept.
     pub case_bucket: &'a str,
     /// The forensics account, if there is one.
-    pub forensics: Option<&'a AccountId>,
+    pub forensics: Option<ForensicsAccount<'a>>,
     /// Whether an earlier try may have sent the same message already.
     pub may_be_repeated: bool,
+}
+
+/// The forensics account, as far as a message speaks of it.
+#[derive(Debug, Clone, Copy)]
+pub struct ForensicsAccount<'a> {
+    /// The account.
+    pub account: &'a AccountId,
+    /// The bucket there that cases are kept in, if there is one.
+    pub case_bucket: Option<&'a str>,
 }
 
 /// The longest subject SNS takes: fewer than 100 ASCII characters.
@@ -152,6 +173,9 @@ pub fn sealed_notification(news: SealNews<'_>) -> Option<Notification> {
     line("");
     line("WHERE TO LOOK");
     line(&format!("  Case: {} in s3://{}/cases/{}/", first.case, news.case_bucket, first.case));
+    if let Some(content) = second_case(&news) {
+        line(&format!("  {content}"));
+    }
     line(&format!("  How the hashes are computed ({FORMAT}): docs/evidence-hash.md"));
     for result in news.results {
         let host = Partition::of_region(&result.region).console_host();
@@ -168,11 +192,13 @@ fn headline(news: &SealNews<'_>, failed: usize) -> String {
         return format!("EVIDENCE NOT SEALED: {failed} of {} of {}. A person must look at it.", plural(all), first.instance);
     }
     if news.results.iter().any(|result| result.role == Role::Forensic) {
-        return format!("EVIDENCE SEALED in the forensics account: {} of {}.", plural(all), first.instance);
+        let sealed = format!("EVIDENCE SEALED in the forensics account: {} of {}.", plural(all), first.instance);
+        let lacks_case = news.results.iter().any(|result| lacks_case(news, result));
+        return if lacks_case { format!("{sealed} ITS CASE COULD NOT BE KEPT THERE.") } else { sealed };
     }
     let where_to = news.forensics.map_or_else(
         || "It stays in its own account: no forensics account is configured".to_owned(),
-        |account| format!("A copy for the forensics account {account} is on its way"),
+        |forensics| format!("A copy for the forensics account {} is on its way", forensics.account),
     );
     format!("EVIDENCE SEALED: {} of {}. {where_to}.", plural(all), first.instance)
 }
@@ -211,6 +237,28 @@ fn snapshot_lines(result: &SealResult) -> Vec<String> {
     lines
 }
 
+/// Where the case lies once more. Of several copies the last one brought the most.
+fn second_case(news: &SealNews<'_>) -> Option<String> {
+    let forensics = news.forensics?;
+    let copies = || news.results.iter().filter(|result| result.role == Role::Forensic);
+    let last = copies().next_back()?;
+    if let Some(kept) = copies().rev().find_map(|result| result.kept.as_ref()) {
+        let CaseKept { bucket, objects } = kept;
+        let (account, case) = (forensics.account, &last.case);
+        return Some(format!(
+            "Kept in account {account}: s3://{bucket}/cases/{case}/, {objects} objects, as it was before this message"
+        ));
+    }
+    let nowhere = "It is kept nowhere else: ForensicsCaseBucket names no bucket of the forensics account";
+    forensics.case_bucket.is_none().then(|| nowhere.to_owned())
+}
+
+/// Whether a sealed copy lies in the forensics account without its case, though there is a bucket for it.
+fn lacks_case(news: &SealNews<'_>, result: &SealResult) -> bool {
+    let has_bucket = news.forensics.is_some_and(|forensics| forensics.case_bucket.is_some());
+    has_bucket && result.role == Role::Forensic && !result.hashes.is_empty() && result.kept.is_none()
+}
+
 fn comparison(compared: &Compared) -> Vec<String> {
     let content = match compared.same_content {
         Some(true) => "its content is the one of its source, block for block",
@@ -240,6 +288,13 @@ fn next(news: &SealNews<'_>) -> Vec<String> {
         lines.push(format!(
             "Lock it: aws ec2 lock-snapshot --snapshot-id {id} --lock-mode governance --lock-duration 365 --region {region}"
         ));
+    }
+    if news.results.iter().any(|result| lacks_case(news, result)) {
+        lines.push(
+            "The case is not in the forensics account, or not up to this copy. Mend what is said above; the next copy brings it, \
+             or this event delivered again."
+                .to_owned(),
+        );
     }
     let is_index_only =
         |result: &&SealResult| !result.hashes.is_empty() && !result.hashes.iter().any(|hash| hash.level == Level::Content);

@@ -1,5 +1,7 @@
 //! A case as this function reads it, and the facts it adds.
 
+use std::collections::BTreeMap;
+
 use super::Delivery;
 use crate::aws::{Fault, FaultClass};
 use crate::case::belongs::Claim;
@@ -110,6 +112,27 @@ impl Case {
         Some((intent, given_up))
     }
 
+    /// What lies of this case in a bucket of the forensics account, each key with its hash.
+    pub(super) fn kept_in(&self, bucket: &str) -> BTreeMap<String, String> {
+        let kept = self.records().filter_map(|(_, record)| match record {
+            SealRecord::Kept { bucket: other, objects, .. } if other == bucket => Some(objects),
+            _ => None,
+        });
+        kept.flatten().map(|object| (object.key, object.sha256)).collect()
+    }
+
+    /// Why the case could not be put into that bucket, in an earlier try of the same event.
+    pub(super) fn not_kept(&self, bucket: &str, after: &SnapshotId, request_id: &str) -> Option<String> {
+        self.records().find_map(|(entry, record)| match record {
+            SealRecord::NotKept { bucket: other, after: copy, reason }
+                if other == bucket && copy == *after && entry.actor.request_id == request_id =>
+            {
+                Some(reason)
+            }
+            _ => None,
+        })
+    }
+
     /// Whether this is in the ledger.
     pub(super) fn knows(&self, fact: &SealRecord) -> bool {
         self.records().any(|(_, record)| record.is_same_fact(fact))
@@ -129,7 +152,9 @@ impl Case {
         let news = last(&|record| match record {
             SealRecord::Sealed(sealed) => sealed.snapshot == *snapshot,
             SealRecord::Failed(failed) => failed.snapshot == *snapshot,
-            SealRecord::Retention { after, .. } => after == snapshot,
+            SealRecord::Retention { after, .. } | SealRecord::Kept { after, .. } | SealRecord::NotKept { after, .. } => {
+                after == snapshot
+            }
             _ => false,
         });
         news > told

@@ -6,6 +6,7 @@
 mod case;
 mod copy;
 mod hash;
+mod keep;
 mod retain;
 mod snapshot;
 
@@ -26,7 +27,7 @@ use crate::error::Retry;
 use crate::event::{SnapshotEvent, SnapshotRef, parse_snapshot_event};
 use crate::guardrails::{EvidenceLock, Guardrails};
 use crate::id::{AccountId, Region};
-use crate::report::sealed::{NotSealed, SealAnswer, SealNews, SealResult, sealed_notification};
+use crate::report::sealed::{ForensicsAccount, NotSealed, SealAnswer, SealNews, SealResult, sealed_notification};
 use case::Case;
 
 /// The function, with the clients and settings that live as long as its process.
@@ -237,7 +238,10 @@ impl Delivery<'_> {
         let message = sealed_notification(SealNews {
             results: &news,
             case_bucket: &self.function.config.case_bucket,
-            forensics: self.function.forensics.as_ref().map(|(forensics, _)| &forensics.account),
+            forensics: self.function.forensics.as_ref().map(|(forensics, _)| ForensicsAccount {
+                account: &forensics.account,
+                case_bucket: forensics.case_bucket.as_deref(),
+            }),
             may_be_repeated: news.iter().any(|result| result.repeat),
         });
         let Some(message) = message else { return Ok(()) };

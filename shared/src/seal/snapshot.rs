@@ -74,7 +74,7 @@ impl Delivery<'_> {
         Ok(with_failure(result, case))
     }
 
-    /// The copy in the forensics account: hashed again, compared with its source, sealed.
+    /// The copy in the forensics account: hashed again, compared with its source, sealed, and its case kept beside it.
     pub(super) async fn forensic(&self, work: &Work<'_>, case: &mut Case, lock: &EvidenceLock) -> Result<SealResult, Retry> {
         let mut result = self.sealed(work, case, lock).await?;
         if result.compared.as_ref().is_some_and(|compared| compared.same_content == Some(false)) {
@@ -83,6 +83,8 @@ impl Delivery<'_> {
         } else if case.failure(&work.snapshot.id).is_none() {
             result.spent = case.copied(&work.claim.source, Role::Transit).and_then(|copy| copy.snapshot);
         }
+        // Last, so that what was recorded of this copy goes along.
+        let result = self.keep(work, case, result).await?;
         Ok(with_failure(result, case))
     }
 
@@ -211,6 +213,7 @@ impl Delivery<'_> {
             missing: Vec::new(),
             copy: None,
             spent: None,
+            kept: None,
             may_delete: Vec::new(),
             repeat: false,
         }

@@ -2,7 +2,9 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use tourniquet::case::{EntryKind, verify_chain};
+use tourniquet::case::sealed::SealRecord;
+use tourniquet::case::{Entry, EntryKind, Object, verify_chain};
+use tourniquet::id::SnapshotId;
 use tourniquet::text::sha256;
 
 use super::entries::{case_id, entry};
@@ -64,4 +66,49 @@ fn evidence_that_is_missing_or_changed_is_named(#[case] at: usize, #[case] name:
 #[case::that_is_nothing(Value::Null)]
 fn an_entry_that_records_what_cannot_be_checked_is_broken(#[case] recorded: Value) {
     assert_eq!(verify_chain(&case_id(), &objects(&recorded)).expect_err("no evidence").key, key("0002.json"));
+}
+
+fn kept(bucket: &str, after: &str, objects: Vec<Object>) -> SealRecord {
+    SealRecord::Kept { bucket: bucket.to_owned(), after: SnapshotId::parse(after).expect("a snapshot"), objects }
+}
+
+fn not_kept(bucket: &str, after: &str, reason: &str) -> SealRecord {
+    let after = SnapshotId::parse(after).expect("a snapshot");
+    SealRecord::NotKept { bucket: bucket.to_owned(), after, reason: reason.to_owned() }
+}
+
+const COPY: &str = "snap-000000000000000cc";
+
+#[test]
+fn what_was_kept_elsewhere_is_checked_here_too() {
+    let whole = objects(&console());
+    let object = Object { key: key("evidence/console.txt"), sha256: sha256(CONSOLE) };
+    let what = serde_json::to_value(kept("cases-there", COPY, vec![object])).expect("JSON");
+    let last = entry(4, EntryKind::Sealed, Some(sha256(&whole[2].1)), what);
+    let mut objects = [whole, vec![(last.key(), last.bytes())]].concat();
+    assert_eq!(verify_chain(&case_id(), &objects).expect("a chain").entries, 4);
+    assert_eq!(
+        SealRecord::of(&serde_json::from_slice::<Entry>(&last.bytes()).expect("an entry")).as_ref().map(name),
+        Some("kept")
+    );
+    objects[3].1.push(b' ');
+    assert_eq!(verify_chain(&case_id(), &objects).expect_err("changed since").key, key("evidence/console.txt"));
+}
+
+fn name(record: &SealRecord) -> &'static str {
+    match record {
+        SealRecord::Kept { .. } => "kept",
+        SealRecord::NotKept { .. } => "not_kept",
+        _ => "another",
+    }
+}
+
+#[rstest]
+#[case::again_with_nothing_new(kept("a", COPY, Vec::new()), kept("a", COPY, vec![Object { key: key("0001.json"), sha256: sha256(b"") }]), true)]
+#[case::after_another_copy(kept("a", COPY, Vec::new()), kept("a", "snap-000000000000000dd", Vec::new()), false)]
+#[case::in_another_bucket(kept("a", COPY, Vec::new()), kept("b", COPY, Vec::new()), false)]
+#[case::refused_in_other_words(not_kept("a", COPY, "no"), not_kept("a", COPY, "never"), true)]
+#[case::refused_and_kept_since(not_kept("a", COPY, "no"), kept("a", COPY, Vec::new()), false)]
+fn a_case_is_kept_once_after_each_copy(#[case] one: SealRecord, #[case] other: SealRecord, #[case] same: bool) {
+    assert_eq!((one.is_same_fact(&other), other.is_same_fact(&one)), (same, same));
 }

@@ -4,10 +4,14 @@ use tourniquet::case::CaseId;
 use tourniquet::case::sealed::{Compared, Locked, Provenance, Role, RootHash};
 use tourniquet::evidence::Level;
 use tourniquet::id::{AccountId, InstanceId, Region, SnapshotId};
-use tourniquet::report::sealed::{CopyBegun, SealAnswer, SealNews, SealOutcome, SealResult, sealed_notification};
+use tourniquet::report::sealed::{
+    CaseKept, CopyBegun, ForensicsAccount, SealAnswer, SealNews, SealOutcome, SealResult, sealed_notification,
+};
 use tourniquet::text::sha256;
 
 use crate::support::{INSTANCE, account};
+
+const BUCKET: &str = "cases-of-555566667777";
 
 fn snap(text: &str) -> SnapshotId {
     SnapshotId::parse(text).expect("a snapshot id")
@@ -39,6 +43,7 @@ fn result(snapshot: &str, role: Role) -> SealResult {
         missing: Vec::new(),
         copy: None,
         spent: None,
+        kept: None,
         may_delete: Vec::new(),
         repeat: false,
     }
@@ -77,11 +82,23 @@ fn forensic() -> SealResult {
         account: forensics(),
         compared: Some(Compared { same_blocks: Some(false), same_content: Some(true) }),
         spent: Some(snap("snap-0000000000000001a")),
+        kept: Some(CaseKept { bucket: BUCKET.to_owned(), objects: 14 }),
         ..result("snap-0000000000000003a", Role::Forensic)
     }
 }
 
+/// A copy whose case was refused by the bucket beside it.
+fn without_its_case() -> SealResult {
+    let reason = format!("the case in s3://{BUCKET}/cases/IR-20261121-3f9a1c2e/ (AccessDenied: Access Denied)");
+    SealResult { kept: None, missing: vec![reason], ..forensic() }
+}
+
 fn told(results: &[SealResult], forensics: Option<&AccountId>, may_be_repeated: bool) -> String {
+    let forensics = forensics.map(|account| ForensicsAccount { account, case_bucket: Some(BUCKET) });
+    told_of(results, forensics, may_be_repeated)
+}
+
+fn told_of(results: &[SealResult], forensics: Option<ForensicsAccount<'_>>, may_be_repeated: bool) -> String {
     let news = SealNews { results, case_bucket: "cases-of-111122223333", forensics, may_be_repeated };
     let message = sealed_notification(news).expect("news");
     assert!(message.subject.is_ascii() && message.subject.len() < 100, "{}", message.subject);
@@ -107,6 +124,30 @@ fn a_copy_that_failed_without_a_word_is_told_in_aws_s_words() {
 #[test]
 fn a_forensic_copy_says_how_it_compares() {
     insta::assert_snapshot!("sealed_forensic", told(&[forensic()], Some(&forensics()), false));
+}
+
+#[test]
+fn a_case_that_could_not_be_kept_is_said_first_and_what_to_do_about_it() {
+    insta::assert_snapshot!("sealed_without_its_case", told(&[without_its_case()], Some(&forensics()), false));
+}
+
+#[test]
+fn of_several_copies_the_last_case_kept_is_named() {
+    let later = SealResult { kept: Some(CaseKept { bucket: BUCKET.to_owned(), objects: 21 }), ..forensic() };
+    let text = told(&[forensic(), later], Some(&forensics()), false);
+    assert_eq!(text.matches(&format!("s3://{BUCKET}/")).count(), 1, "{text}");
+    assert!(text.contains(", 21 objects, "), "{text}");
+}
+
+#[test]
+fn without_a_bucket_there_the_message_says_that_the_case_is_kept_once() {
+    let account = forensics();
+    let forensics = ForensicsAccount { account: &account, case_bucket: None };
+    let text = told_of(&[SealResult { kept: None, ..forensic() }], Some(forensics), false);
+    assert!(text.contains("It is kept nowhere else: ForensicsCaseBucket names no bucket"), "{text}");
+    assert!(!text.contains("ITS CASE COULD NOT BE KEPT THERE"), "nothing failed: {text}");
+    let text = told_of(&sources(), Some(forensics), false);
+    assert!(!text.contains("kept nowhere else"), "nothing is there yet: {text}");
 }
 
 #[test]
