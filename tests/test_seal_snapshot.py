@@ -5,6 +5,7 @@ import json
 
 import evidence_hash
 import pytest
+from botocore.exceptions import ClientError
 from lab import organization, policies, seed, seed_instances
 from lab.client import Lab
 from lab.plugin.policy import PolicySet, evaluate
@@ -368,10 +369,17 @@ def test_silent_failure_of_the_key_is_told_of_the_transit_copy(away, there):
     assert fact["step"] == "create" and "Given key ID is not accessible" in fact["reason"]
     message = ledger.messages()[-1]
     assert "NOT SEALED" in message["subject"] and "Given key ID is not accessible" in message["message"]
-    assert "If a key is disabled or about to be deleted, enable it first" in message["message"]
+    assert "If a key is disabled or about to be deleted, enable it; then send the event again" in message["message"]
     assert not ledger.facts("shared") and not of(there, instance)
     (source,) = ids(of(away.lab, instance))
     assert ledger.facts("sealed", snapshot=source), "the source is sealed all the same"
+    # As the message says, once the key works: another copy is made, and goes the whole way.
+    result = result_of(deliver(away, event(away.lab, source)), source)
+    assert result["copy"]["snapshot"] != transit
+    away.lab.wait_for(lambda: ledger.facts("sealed", role="forensic"), 60, interval=0.25)
+    (again,) = ledger.facts("copied", instead_of=transit)
+    assert again["snapshot"] == result["copy"]["snapshot"] and len(of(there, instance, "forensic")) == 1
+    ledger.file().check_chain()
 
 
 def test_failed_forensic_copy_is_told(quiet, there):
@@ -390,6 +398,58 @@ def test_failed_forensic_copy_is_told(quiet, there):
     assert "NOT SEALED" in message["subject"] and copy in message["message"]
     (fact,) = ledger.facts("failed", snapshot=copy)
     assert fact["role"] == "forensic" and fact["step"] == "create"
+    result = result_of(deliver(quiet, event(quiet.lab, transit, "copySnapshot")), transit)
+    assert result["copy"]["snapshot"] != copy, "sent again, the transit copy is copied again"
+    assert result_of(deliver(quiet, event(quiet.lab, transit, "copySnapshot")), transit)["copy"] == result["copy"]
+
+
+def test_too_many_copies_at_once_are_told_and_made_later(quiet):
+    lab = quiet.lab
+    instance, ledger, (source,) = completed(quiet)
+    function, sent = quiet.copy("seal-snapshot"), event(lab, source)
+    lab.fault(function, at_call=1, kind="error", code="ResourceLimitExceeded", scope="event", action="ec2:CopySnapshot")
+    result = result_of(deliver(quiet, sent, function), source)
+    lab.clear_faults()
+    assert result["outcome"] == "failed" and "ResourceLimitExceeded" in result["reason"]
+    message = ledger.messages()[-1]["message"]
+    assert f"{source}" in message and "send the event again once others are done" in " ".join(message.split())
+    assert ledger.facts("sealed", snapshot=source), "the source is sealed all the same"
+    assert result_of(deliver(quiet, sent, function), source)["copy"]["snapshot"] == ids(of(lab, instance, "transit"))[0]
+
+
+def test_what_fails_again_for_another_reason_is_told_again(quiet):
+    lab = quiet.lab
+    instance, ledger, (source,) = completed(quiet)
+    function = quiet.copy("seal-snapshot")
+    for reason in ("AccessDeniedException", "ResourceNotFoundException"):
+        lab.fault(function, at_call=1, kind="error", code=reason, scope="event", action="ebs:ListSnapshotBlocks")
+        result = result_of(deliver(quiet, event(lab, source), function), source)
+        lab.clear_faults()
+        assert result["outcome"] == "failed" and reason in result["reason"], result
+        assert reason in ledger.messages()[-1]["message"]
+    assert len(ledger.messages()) == 2
+
+
+def test_a_copy_cannot_be_deleted_on_its_way(quiet, there):
+    """Before it is handed over nobody would miss it."""
+    instance, ledger, (source,) = completed(quiet)
+    deliver(quiet, event(quiet.lab, source))
+    (transit,) = ids(of(quiet.lab, instance, "transit"))
+    with pytest.raises(ClientError) as refused:
+        quiet.lab.client("ec2").delete_snapshot(SnapshotId=transit)
+    assert refused.value.response["Error"]["Code"] == "OperationNotPermitted"
+    assert locks(quiet.lab, [transit])[transit] == ("governance", 7)
+
+
+def test_a_copy_that_could_not_be_locked_is_made_and_told(quiet):
+    instance, ledger, (source,) = completed(quiet)
+    function = quiet.copy("seal-snapshot")
+    # The source is looked at first, and is locked by contain-instance.
+    quiet.lab.fault(function, at_call=1, kind="access_denied", scope="event", action="ec2:LockSnapshot")
+    result = result_of(deliver(quiet, event(quiet.lab, source), function), source)
+    quiet.lab.clear_faults()
+    assert result["outcome"] == "sealed" and "UnauthorizedOperation" in result["copy"]["not_locked"]
+    assert "NOT LOCKED while it is on its way" in ledger.messages()[-1]["message"]
 
 
 def test_blocks_that_could_not_be_read_are_told_and_sealed_later(quiet):
@@ -594,6 +654,7 @@ def test_more_than_seven_sets_lead_to_a_proposal_and_nothing_is_deleted(scene):
     assert first["counted"] == 9 and [sorted(s) for s in first["delete"]] == [sorted(sets[2]), sorted(sets[3])]
     message = ledger.messages()[-1]["message"]
     assert "Nothing here deletes one; you may, the whole set each time" in message
+    assert "They have no copy outside of their account: make one first." in message
     for number, of_set in enumerate(sets):
         listed = any(line.strip().split(" ")[0] in of_set and len(line.split()) == 2 for line in message.splitlines())
         assert listed == (number in (2, 3)), number

@@ -1,7 +1,9 @@
 //! Reading a snapshot block by block, through the EBS direct APIs (CONTAINMENT B20).
 
 use std::ops::Range;
+use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
 use aws_sdk_ebs::operation::list_snapshot_blocks::{ListSnapshotBlocksError, ListSnapshotBlocksOutput};
 use aws_sdk_ebs::types::ValidationExceptionReason;
 use futures_util::stream::{self, StreamExt as _};
@@ -42,7 +44,14 @@ pub struct Blocks {
 /// A client of the EBS direct APIs that is not part of an invocation, for the command line.
 #[must_use]
 pub fn ebs(config: &aws_config::SdkConfig) -> aws_sdk_ebs::Client {
-    aws_sdk_ebs::Client::new(config)
+    aws_sdk_ebs::Client::from_conf(patient(aws_sdk_ebs::config::Builder::from(config)).build())
+}
+
+/// Waits longer for its turn than every other client: the quota is of the account, which other deliveries and other
+/// tools share, and one page that is refused for good fails a listing of thousands.
+pub(super) fn patient(config: aws_sdk_ebs::config::Builder) -> aws_sdk_ebs::config::Builder {
+    let retries = RetryConfig::standard().with_max_attempts(7).with_initial_backoff(Duration::from_millis(100));
+    config.retry_config(retries.with_max_backoff(Duration::from_secs(5)))
 }
 
 impl Blocks {

@@ -71,7 +71,7 @@ struct Session {
 }
 
 /// How long before its end a session is made anew: longer than any invocation.
-const RENEWED_BEFORE_END: Duration = Duration::from_mins(5);
+const RENEWED_BEFORE_END: Duration = Duration::from_mins(16);
 
 /// How the sessions are called in the members' CloudTrail.
 const SESSION_NAME: &str = "tourniquet";

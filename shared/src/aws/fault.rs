@@ -42,11 +42,14 @@ pub fn is_no_such_entity<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespon
 }
 
 /// Codes a retry can mend, beyond any 5xx (CONTAINMENT A19).
-const RETRYABLE_CODES: [&str; 14] = [
+const RETRYABLE_CODES: [&str; 17] = [
     "ConcurrentModification",
     "ConditionalRequestConflict",
     "EntityTemporarilyUnmodifiable",
+    "ExpiredToken",
+    "ExpiredTokenException",
     "OperationAborted",
+    "RequestExpired",
     "RequestLimitExceeded",
     "RequestThrottledException",
     "RequestTimeout",

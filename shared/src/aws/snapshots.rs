@@ -8,6 +8,7 @@ use aws_sdk_ec2::types::{
     SnapshotAttributeName, SnapshotState, Tag, TagSpecification,
 };
 
+use super::blocks::patient;
 use super::{Access, Blocks, Fault, FaultClass};
 use crate::id::{AccountId, Arn, Region, SnapshotId, VolumeId};
 use crate::step::{Asked, Lock, LockSnapshot};
@@ -76,7 +77,7 @@ impl Snapshots {
     pub fn new(access: &Access, region: &Region) -> Self {
         let config = access.config_in(region);
         let ec2 = aws_sdk_ec2::config::Builder::from(&config).interceptor(access.calls.clone()).build();
-        let ebs = aws_sdk_ebs::config::Builder::from(&config).interceptor(access.calls.clone()).build();
+        let ebs = patient(aws_sdk_ebs::config::Builder::from(&config)).interceptor(access.calls.clone()).build();
         Self {
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
             region: region.clone(),

@@ -113,19 +113,23 @@ pub fn provenance(claimed: Claimed<'_>, open: &OpenCase, entries: &[Entry]) -> O
     }
     let is_this = |copy: &&CopyRecord| copy.of == claim.source && copy.role == claim.role && copy.account == *claimed.holder;
     let records: Vec<_> = entries.iter().filter_map(SealRecord::of).collect();
-    let begun = records.iter().find_map(|record| match record {
-        SealRecord::Copied(copy) => Some(copy).filter(is_this),
-        _ => None,
-    });
-    if let Some(copy) = begun {
-        return (copy.snapshot.as_ref() == Some(snapshot)).then_some(Provenance::Snapshot);
+    let begun: Vec<_> = records
+        .iter()
+        .filter_map(|record| match record {
+            SealRecord::Copied(copy) => Some(copy).filter(is_this),
+            _ => None,
+        })
+        .collect();
+    if begun.iter().any(|copy| copy.snapshot.as_ref() == Some(snapshot)) {
+        return Some(Provenance::Snapshot);
     }
-    let intended = records.iter().find_map(|record| match record {
+    let intended = records.iter().rev().find_map(|record| match record {
         SealRecord::Copying(copy) => Some(copy).filter(is_this),
         _ => None,
     });
-    // Nobody in the account can have made a snapshot under the forensics key but through us.
-    intended.filter(|copy| claimed.key == Some(copy.key.as_str())).map(|_| Provenance::Intent)
+    // Nobody in the account can have made a snapshot under the forensics key but through us. An intent is carried out once.
+    let is_open = |copy: &&CopyRecord| !begun.iter().any(|begun| begun.instead_of == copy.instead_of);
+    intended.filter(is_open).filter(|copy| claimed.key == Some(copy.key.as_str())).map(|_| Provenance::Intent)
 }
 
 /// The snapshot sets that a case records, each with the snapshots taken together. `open` is its open case, where it still

@@ -178,7 +178,7 @@ pub enum Locked {
 }
 
 /// How a copy compares with its source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compared {
     /// Whether the same blocks are listed. That they are not need not mean another content: a copy may list a block of
     /// zeros.
@@ -187,6 +187,14 @@ pub struct Compared {
     /// Whether the content is the same; nothing where one of them has no hash of it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub same_content: Option<bool>,
+}
+
+impl Compared {
+    /// Whether the copy is what its source is, as far as both have hashes.
+    #[must_use]
+    pub fn agrees(&self) -> bool {
+        self.same_content.or(self.same_blocks) == Some(true)
+    }
 }
 
 /// Something that failed for good.
@@ -248,6 +256,9 @@ pub struct CopyRecord {
     /// The copy; not known before it was begun.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub snapshot: Option<SnapshotId>,
+    /// The copy that was begun before and came to nothing, in whose place this one is made.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub instead_of: Option<SnapshotId>,
 }
 
 impl SealRecord {
@@ -262,9 +273,10 @@ impl SealRecord {
     pub fn is_same_fact(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Sealed(one), Self::Sealed(other)) => one.snapshot == other.snapshot,
-            (Self::Failed(one), Self::Failed(other)) => one.snapshot == other.snapshot && one.step == other.step,
+            // For another reason than the one that people know, it has failed anew.
+            (Self::Failed(one), Self::Failed(other)) => one == other,
             (Self::Copying(one), Self::Copying(other)) | (Self::Copied(one), Self::Copied(other)) => {
-                one.of == other.of && one.role == other.role
+                one.of == other.of && one.role == other.role && one.instead_of == other.instead_of
             }
             (Self::Shared { snapshot: one, .. }, Self::Shared { snapshot: other, .. })
             | (Self::Retention { after: one, .. }, Self::Retention { after: other, .. }) => one == other,

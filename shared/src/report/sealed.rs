@@ -91,6 +91,9 @@ pub struct CopyBegun {
     pub snapshot: SnapshotId,
     /// The account it is made in.
     pub account: AccountId,
+    /// Why it could not be locked for its way.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub not_locked: Option<String>,
 }
 
 /// The case in the forensics account, as far as it was written when a copy was sealed.
@@ -233,6 +236,9 @@ fn snapshot_lines(result: &SealResult) -> Vec<String> {
     lines.extend(result.missing.iter().map(|missing| format!("missing: {missing}")));
     if let Some(copy) = &result.copy {
         lines.push(format!("being copied to {} in account {}", copy.snapshot, copy.account));
+        if let Some(reason) = &copy.not_locked {
+            lines.push(format!("NOT LOCKED while it is on its way: {reason}"));
+        }
     }
     lines
 }
@@ -281,7 +287,7 @@ fn next(news: &SealNews<'_>) -> Vec<String> {
         lines.push(format!("Look at it: aws ec2 describe-snapshots --snapshot-ids {id} --region {}", result.region));
     }
     if news.results.iter().any(|result| failed(&result)) {
-        lines.push("Nothing tries again by itself. If a key is disabled or about to be deleted, enable it first.".to_owned());
+        lines.push("Nothing tries again by itself. If a key is disabled or about to be deleted, enable it; then send the event again, for a copy that came to nothing the event of what it was copied from (functions/seal-snapshot/README.md).".to_owned());
     }
     for result in news.results.iter().filter(|result| matches!(result.locked, Some(Locked::NotLocked(_)))) {
         let (id, region) = (&result.snapshot, &result.region);
@@ -305,7 +311,7 @@ fn next(news: &SealNews<'_>) -> Vec<String> {
         ));
     }
     for spent in news.results.iter().filter_map(|result| result.spent.as_ref()) {
-        lines.push(format!("The transit copy {spent} has served its purpose: you may delete it."));
+        lines.push(format!("The transit copy {spent} has served its purpose: you may delete it, once its lock has ended."));
     }
     for result in news.results.iter().filter(|result| !result.may_delete.is_empty()) {
         lines.push(format!(
@@ -316,6 +322,15 @@ fn next(news: &SealNews<'_>) -> Vec<String> {
             let ids: Vec<&str> = set.iter().map(SnapshotId::as_str).collect();
             lines.push(format!("  {}", ids.join(" ")));
         }
+        lines.push(
+            match news.forensics {
+                Some(_) => {
+                    "See before that each has its sealed copy in the forensics account: its case says so. What has none stays."
+                }
+                None => "They have no copy outside of their account: make one first.",
+            }
+            .to_owned(),
+        );
     }
     lines
 }

@@ -91,18 +91,35 @@ impl Case {
         })
     }
 
-    /// The copy of a source that was begun.
-    pub(super) fn copied(&self, of: &SnapshotId, role: Role) -> Option<CopyRecord> {
-        self.records().find_map(|(_, record)| match record {
+    /// The copies of a source that were begun, the last one last.
+    fn copies(&self, of: &SnapshotId, role: Role) -> impl Iterator<Item = CopyRecord> {
+        self.records().filter_map(move |(_, record)| match record {
             SealRecord::Copied(copy) if copy.of == *of && copy.role == role => Some(copy),
             _ => None,
         })
     }
 
-    /// The entry that says that a copy of a source was to be made, and whether the delivery that wrote it has given up.
-    pub(super) fn intent(&self, of: &SnapshotId, role: Role) -> Option<(&Entry, bool)> {
+    /// The copy of a source that was begun last, unless it came to nothing.
+    pub(super) fn copied(&self, of: &SnapshotId, role: Role) -> Option<CopyRecord> {
+        self.copies(of, role).last().filter(|copy| !self.came_to_nothing(copy))
+    }
+
+    /// The copy of a source that was begun last and came to nothing.
+    pub(super) fn lost_copy(&self, of: &SnapshotId, role: Role) -> Option<SnapshotId> {
+        self.copies(of, role).last().filter(|copy| self.came_to_nothing(copy)).and_then(|copy| copy.snapshot)
+    }
+
+    fn came_to_nothing(&self, copy: &CopyRecord) -> bool {
+        self.records().any(|(_, record)| {
+            matches!(record, SealRecord::Failed(failed) if failed.step == FailedStep::Create && Some(&failed.snapshot) == copy.snapshot.as_ref())
+        })
+    }
+
+    /// The entry that says that this copy of a source was to be made, and whether the delivery that wrote it has given up.
+    pub(super) fn intent(&self, wanted: &CopyRecord) -> Option<(&Entry, bool)> {
+        let wanted = SealRecord::Copying(wanted.clone());
         let (intent, copy) = self.records().find_map(|(entry, record)| match record {
-            SealRecord::Copying(copy) if copy.of == *of && copy.role == role => Some((entry, copy)),
+            SealRecord::Copying(ref copy) if record.is_same_fact(&wanted) => Some((entry, copy.clone())),
             _ => None,
         })?;
         let given_up = self.records().any(|(entry, record)| {

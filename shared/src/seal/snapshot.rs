@@ -25,7 +25,9 @@ impl Delivery<'_> {
         let is_whole = !case.has_failed(&work.snapshot.id, FailedStep::Create, &self.actor.request_id);
         if let Some((forensics, _)) = self.function.forensics.as_ref().filter(|_| is_whole) {
             let to = (work.place, work.holder, Role::Transit);
-            result.copy = self.copy(work, case, to, forensics).await?;
+            // In governance mode whatever the evidence's: it is no evidence, and in the way a week later.
+            let on_its_way = Lock::of(lock.mode).map(|_| Lock::Governance);
+            result.copy = self.copy(work, case, to, (forensics, on_its_way)).await?;
         }
         if is_whole {
             result.may_delete = self.retain(work, case).await?;
@@ -70,7 +72,7 @@ impl Delivery<'_> {
             }
         };
         let there = crate::aws::Snapshots::new(&access, work.region);
-        result.copy = self.copy(work, case, (&there, &forensics.account, Role::Forensic), forensics).await?;
+        result.copy = self.copy(work, case, (&there, &forensics.account, Role::Forensic), (forensics, None)).await?;
         Ok(with_failure(result, case))
     }
 
@@ -80,7 +82,7 @@ impl Delivery<'_> {
         if result.compared.as_ref().is_some_and(|compared| compared.same_content == Some(false)) {
             let reason = format!("the content of {} and of its source {} differ", work.snapshot.id, work.claim.source);
             self.fail(work, case, FailedStep::Compare, reason).await?;
-        } else if case.failure(&work.snapshot.id).is_none() {
+        } else if result.compared.as_ref().is_some_and(Compared::agrees) && case.failure(&work.snapshot.id).is_none() {
             result.spent = case.copied(&work.claim.source, Role::Transit).and_then(|copy| copy.snapshot);
         }
         // Last, so that what was recorded of this copy goes along.
@@ -151,7 +153,8 @@ impl Delivery<'_> {
             recorded: work.recorded,
             key: work.snapshot.key.clone(),
             algorithm: FORMAT.to_owned(),
-            compared: source.map(|source| compared(&hashed.file.manifests, &source.hashes)),
+            compared: (work.claim.role != Role::Source)
+                .then(|| source.map_or_else(Compared::default, |source| compared(&hashed.file.manifests, &source.hashes))),
             hashes: hashed.file.manifests.iter().map(RootHash::from).collect(),
             without_content: hashed.without_content,
             objects: vec![hashed.object],

@@ -160,8 +160,28 @@ fn copied(role: Role, in_account: &str, snapshot: Option<&str>) -> SealRecord {
         account: account_of(in_account),
         key: KEY.to_owned(),
         snapshot: snapshot.map(snap),
+        instead_of: None,
     };
     if snapshot.is_some() { SealRecord::Copied(record) } else { SealRecord::Copying(record) }
+}
+
+#[test]
+fn a_copy_in_the_place_of_one_that_came_to_nothing_belongs_to_the_case_too() {
+    let claim = copy(&[("ir:stage", "transit"), ("ir:copy-of", OURS)], ACCOUNT).expect("a claim");
+    let (lost, this, other) = ("snap-000000000000000cc", "snap-000000000000000dd", "snap-000000000000000ee");
+    let instead = |record: SealRecord| match record {
+        SealRecord::Copying(copy) => SealRecord::Copying(CopyRecord { instead_of: Some(snap(lost)), ..copy }),
+        SealRecord::Copied(copy) => SealRecord::Copied(CopyRecord { instead_of: Some(snap(lost)), ..copy }),
+        record => record,
+    };
+    let (intent, begun) = (|| copied(Role::Transit, ACCOUNT, None), |id| copied(Role::Transit, ACCOUNT, Some(id)));
+    let case = open(&[OURS]);
+    let mut records = vec![intent(), begun(lost), instead(intent())];
+    assert_eq!(says(&claim, this, None, &case, &ledger(&records)), Some(Provenance::Intent));
+    records.push(instead(begun(this)));
+    assert_eq!(says(&claim, this, None, &case, &ledger(&records)), Some(Provenance::Snapshot));
+    assert_eq!(says(&claim, lost, None, &case, &ledger(&records)), Some(Provenance::Snapshot), "what is recorded stays so");
+    assert_eq!(says(&claim, other, None, &case, &ledger(&records)), None, "an intent is carried out once");
 }
 
 fn ledger(records: &[SealRecord]) -> Vec<Entry> {

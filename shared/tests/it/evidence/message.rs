@@ -51,7 +51,7 @@ fn result(snapshot: &str, role: Role) -> SealResult {
 
 /// One sealed and on its way; one whose content was too much, that nobody recorded by its id and that could not be locked.
 fn sources() -> Vec<SealResult> {
-    let begun = CopyBegun { snapshot: snap("snap-0000000000000001a"), account: account() };
+    let begun = CopyBegun { snapshot: snap("snap-0000000000000001a"), account: account(), not_locked: None };
     let small = SealResult { copy: Some(begun), ..result("snap-0000000000000000a", Role::Source) };
     let large = SealResult {
         hashes: vec![hash(Level::BlockIndex)],
