@@ -1,15 +1,14 @@
 """Authentication and authorisation of a call: may this caller do this?
 
-AWS behaviour: IAM User Guide, "Request context", "Policy evaluation logic", "Cross-account policy
-evaluation logic", and STS API reference for what sessions of GetSessionToken and
-GetFederationToken may not call.
+AWS behaviour: IAM User Guide, "Request context", "Policy evaluation logic", and STS API
+reference for what sessions of GetSessionToken and GetFederationToken may not call.
 """
 
 import time
 
 from .. import organization
 from . import signature
-from .encryption import find_bucket, kms_needs
+from .encryption import kms_needs
 from .errors import refusal
 from .policy import evaluate
 from .principals import Principal, find_role, policies_of
@@ -81,18 +80,7 @@ def authorise(principal, operation, request, account, context):
                 f"on resource: {need.resource} ({decision.reason})"
             )
             return needs, refusal("denied", operation, message)
-    if _is_bucket_of_another(principal, operation):
-        return needs, refusal("denied", operation, "Access Denied")
     return needs, None
-
-
-def _is_bucket_of_another(principal, operation):
-    """A bucket of another account, which takes a bucket policy that lets the caller in, besides the caller's own.
-
-    The lab evaluates no bucket policies, and no template has one that lets another account in.
-    """
-    bucket = find_bucket(operation.params["Bucket"]) if operation.service == "s3" else None
-    return bucket is not None and bucket.account_id != principal.account
 
 
 def _named_by_trust(decision, need, principal, context):
