@@ -29,6 +29,16 @@ class Scene:
         self.guardrails = stage.guardrails(self.break_glass)
         listed = (*organization.MEMBERS, organization.WITHOUT_ROLE)
         self.deployment = stage.deploy_product(lab, self.break_glass, members=listed)
+        outputs = self.deployment.outputs
+        # The role is in more accounts than the product may enter: the list decides, not what can be assumed.
+        self.members = {
+            account: stage.deploy_member(
+                lab, outputs["ContainIdentityRoleArn"], account, instance_role_arn=outputs["ContainInstanceRoleArn"],
+                evidence_role_arn=outputs["SealSnapshotRoleArn"], forensics=forensics,
+            )
+            for account in (*organization.MEMBERS, organization.UNLISTED)
+        }  # fmt: skip
+        self.member_events = {a: stage.deploy_member_events(lab, a, outputs["EventBusArn"]) for a in self.members}
         self.forensics = stage.add_forensics(lab, self.deployment, forensics, listed) if forensics else None
         outputs = self.deployment.outputs
         self.bucket = outputs["CaseBucketName"]
@@ -36,11 +46,6 @@ class Scene:
         self.role_arn = outputs["ContainIdentityRoleArn"]
         self.failures = outputs["OnFailureQueueUrl"]
         self.deny_group = outputs["DenyGroupName"]
-        # The role is in more accounts than the product may enter: the list decides, not what can be assumed.
-        self.members = {
-            account: stage.deploy_member(lab, self.role_arn, account, instance_role_arn=outputs["ContainInstanceRoleArn"])
-            for account in (*organization.MEMBERS, organization.UNLISTED)
-        }
         # Ids of findings come from a fixed seed, so that a failing run can be run again.
         self._random = random.Random(20261121)
         self._seen = {"invocations": 0, "notifications": 0}

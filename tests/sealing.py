@@ -6,15 +6,15 @@ import uuid
 
 from lab import seed_instances
 from lab.case_file import CaseFile, read_all
-from lab.stage import SEAL_FUNCTION
+from lab.stage import SEAL_FUNCTION, account_of
 
 FORENSICS = "880000000001"
 """Where copies of evidence go."""
 
 
-def contained(scene, **options):
-    """A contained instance, and the case; its snapshots are on their way."""
-    instance = seed_instances.instance(scene.lab, **options)
+def contained(scene, lab=None, **options):
+    """A contained instance, of another account where its `lab` is given, and the case; its snapshots are on their way."""
+    instance = seed_instances.instance(lab or scene.lab, **options)
     delivery = scene.fire(scene.accuse_instance(instance))
     assert delivery.result["outcome"] == "contained", delivery.result
     return instance, delivery.result["case"]
@@ -37,7 +37,8 @@ class asleep:
 
     def __init__(self, scene):
         self.lab, self.events, made = scene.lab, scene.lab.client("events"), scene.deployment.resources
-        self.rules = [made[name].ref for name in ("SnapshotReady", "CopyReady") if name in made]
+        names = ("SnapshotReady", "MemberSnapshotReady", "CopyReady")
+        self.rules = [made[name].ref for name in names if name in made]
 
     def __enter__(self):
         for rule in self.rules:
@@ -91,7 +92,8 @@ class Ledger:
 
     def __init__(self, scene, instance, case):
         self.scene, self.id = scene, case
-        self.key = f"{scene.lab.account}/instance/{getattr(instance, 'id', instance)}"
+        account = account_of(instance) if hasattr(instance, "arn") else scene.lab.account
+        self.key = f"{account}/instance/{getattr(instance, 'id', instance)}"
         self.kept = None
 
     def keep(self):

@@ -189,7 +189,8 @@ def test_bucket_is_locked_and_encrypted_once_it_is_deployed(lab, deployed):
 @pytest.fixture(scope="module")
 def key_policy(template):
     key = template["Resources"]["EvidenceKey"]["Properties"]
-    return {s["Sid"]: s for s in key["KeyPolicy"]["Statement"]}
+    stated = [s["Fn::If"][1] if "Fn::If" in s else s for s in key["KeyPolicy"]["Statement"]]
+    return {s["Sid"]: s for s in stated}
 
 
 def test_responder_writes_copies_and_never_reads_them(key_policy):
@@ -201,9 +202,19 @@ def test_responder_writes_copies_and_never_reads_them(key_policy):
     assert all("kms:ViaService" in s["Condition"]["StringEquals"] for s in theirs)
 
 
+def test_members_roles_write_copies_and_never_read_them(key_policy):
+    """As seal-snapshot's own role, statement by statement; without members nobody is named."""
+    pairs = {"MembersEncrypt": "ResponderEncrypts", "GrantsForEbsOfMembers": "GrantsForEbs"}
+    theirs = {sid: s for sid, s in key_policy.items() if s["Principal"] == {"AWS": {"Ref": "MemberEvidenceRoleArns"}}}
+    assert set(theirs) == set(pairs)
+    for sid, statement in theirs.items():
+        own = key_policy[pairs[sid]]
+        assert {**statement, "Sid": "", "Principal": ""} == {**own, "Sid": "", "Principal": ""}
+
+
 def test_grants_are_for_aws_resources_alone(key_policy):
     granting = [s for s in key_policy.values() if "kms:CreateGrant" in actions(s)]
-    assert [s["Condition"]["Bool"] for s in granting] == [{"kms:GrantIsForAWSResource": "true"}]
+    assert [s["Condition"]["Bool"] for s in granting] == [{"kms:GrantIsForAWSResource": "true"}] * 2
 
 
 def test_administrators_of_the_key_cannot_use_it(key_policy):

@@ -1,4 +1,5 @@
-"""The role of seal-snapshot and the one it takes on in the forensics account: each is enough, and nothing is unused.
+"""The role of seal-snapshot and those it takes on in member accounts and in the forensics account: each is enough, and
+nothing is unused.
 
 In a lab of its own, since the shared one has no forensics account (DESIGN §4, invariant 8).
 """
@@ -6,7 +7,7 @@ In a lab of its own, since the shared one has no forensics account (DESIGN §4, 
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from lab import organization, seed_instances
+from lab import organization, seed_instances, stage
 from lab.client import Lab
 from lab_assertions import refused
 from privileges import PROBE, grants_in, listed, statements_of, unused_of
@@ -25,19 +26,12 @@ def away():
 @pytest.fixture(scope="module")
 def played(away):
     """One set of snapshots all the way, under a key of the victim's, and an event that fails for good."""
-    lab = away.lab
-    there = lab.in_account(FORENSICS)
-    key = lab.client("kms").create_key()["KeyMetadata"]["Arn"]
-    instance, case = contained(away, kms_key=key)
-    lab.wait_for(lambda: of(there, instance, "forensic"), 60, interval=0.25)
-    Ledger(away, instance, case).wait_told(*ids(of(there, instance, "forensic")))
-    with asleep(away):
-        # One that nobody has locked yet, as where contain-instance could not.
-        other, _ = contained(away, kms_key=key)
-        (source,) = ids(of(lab, other))
-        settled(lab, source)
-        lab.client("ec2").unlock_snapshot(SnapshotId=source)
-        assert result_of(deliver(away, event(lab, source)), source)["outcome"] == "sealed"
+    lab, second = away.lab, away.member(1)
+    instances = {which: play(away, home(away, which))[0] for which in ("responder", "member")}
+    # A role of each member account may be assumed, and is.
+    instance, case = contained(away, second)
+    Ledger(away, instance, case).wait_told(*ids(of(second, instance)))
+    source = ids(of(lab, instances["responder"]))[0]
     failing = away.copy("seal-snapshot", retry_delays_ms=[10, 10])
     lab.fault(failing, at_call=1, kind="crash_after", times=ATTEMPTS)
     since = len(lab.deliveries())
@@ -45,13 +39,36 @@ def played(away):
     lab.clear_faults()
     assert len(failed.attempts) == ATTEMPTS
     lab.wait_for(lambda: [d for d in lab.deliveries(since) if d.get("request_id") == failed.request_id])
-    return away, instance
+    return away, {**instances, "forensics": instances["responder"]}
+
+
+def play(away, lab):
+    """In the account of the instances."""
+    there = away.lab.in_account(FORENSICS)
+    key = lab.client("kms").create_key()["KeyMetadata"]["Arn"]
+    instance, case = contained(away, lab, kms_key=key)
+    away.lab.wait_for(lambda: of(there, instance, "forensic"), 60, interval=0.25)
+    Ledger(away, instance, case).wait_told(*ids(of(there, instance, "forensic")))
+    with asleep(away):
+        # One that nobody has locked yet, as where contain-instance could not.
+        other, _ = contained(away, lab, kms_key=key)
+        (source,) = ids(of(lab, other))
+        settled(away.lab, source)
+        lab.client("ec2").unlock_snapshot(SnapshotId=source)
+        assert result_of(deliver(away, event(lab, source)), source)["outcome"] == "sealed"
+    return instance, case
+
+
+def home(scene, which):
+    """The lab as administrator of the account a role is of."""
+    return scene.lab.in_account(role_arns(scene)[which].split(":")[4])
 
 
 def role_arns(scene):
     return {
         "responder": scene.deployment.outputs["SealSnapshotRoleArn"],
         "forensics": scene.forensics.outputs["ForensicsRoleArn"],
+        "member": stage.member_evidence_role_arn(organization.MEMBERS[0]),
     }
 
 
@@ -68,24 +85,24 @@ def statements(scene, which):
     return statements_of(scene.lab.in_account(arn.split(":")[4]), arn.rsplit("/", 1)[1])
 
 
-BOTH = pytest.mark.parametrize("which", ["responder", "forensics"])
+EACH = pytest.mark.parametrize("which", ["responder", "forensics", "member"])
 
 
-@BOTH
+@EACH
 def test_role_is_enough(played, which):
     scene, _ = played
     denied = [(c["service"], c["action"], c["resource"]) for c in calls_of(scene, which) if c["decision"] == "deny"]
     assert denied == []
 
 
-@BOTH
+@EACH
 def test_everything_granted_is_used(played, which, capsys):
     scene, _ = played
     granted = grants_in(statements(scene, which))
     assert unused_of(f"seal-snapshot, {which}", granted, calls_of(scene, which), capsys) == set()
 
 
-@BOTH
+@EACH
 def test_actions_are_named_one_by_one_and_nothing_destroys(away, which):
     actions = {action for action, _ in grants_in(statements(away, which))}
     assert not [action for action in actions if "*" in action]
@@ -93,10 +110,11 @@ def test_actions_are_named_one_by_one_and_nothing_destroys(away, which):
     found = {a for a in actions if a.split(":")[1].startswith(destructive)}
     both = {"ec2:CreateTags", "kms:CreateGrant"}
     own = {"s3:PutObject", "ec2:ModifySnapshotAttribute", "logs:CreateLogStream", "logs:PutLogEvents"}
-    assert found == (both | own if which == "responder" else both | {"s3:PutObject"})
+    more = {"responder": own, "member": {"ec2:ModifySnapshotAttribute"}, "forensics": {"s3:PutObject"}}
+    assert found == both | more[which]
 
 
-@BOTH
+@EACH
 def test_only_what_takes_no_resource_is_granted_on_everything(away, which):
     allowed = [s for s in statements(away, which) if s["Effect"] == "Allow"]
     assert {s["Sid"] for s in allowed if "*" in listed(s["Resource"])} == {"FindSnapshots"}
@@ -120,21 +138,21 @@ def backup(lab):
     return made
 
 
-@BOTH
+@EACH
 def test_what_is_no_evidence_is_neither_read_nor_locked_nor_made_evidence(away, probe, which):
-    lab = away.lab if which == "responder" else away.lab.in_account(FORENSICS)
-    other, ec2 = backup(lab), probe("ec2", which)
+    other, ec2 = backup(home(away, which)), probe("ec2", which)
+    share = {"SnapshotId": other, "CreateVolumePermission": {"Add": [{"UserId": FORENSICS}]}}
+    refused("UnauthorizedOperation", ec2.modify_snapshot_attribute, **share)
     refused("AccessDeniedException", probe("ebs", which).list_snapshot_blocks, SnapshotId=other)
     refused("UnauthorizedOperation", ec2.lock_snapshot, SnapshotId=other, LockMode="compliance", LockDuration=1)
     for key in ("ir:incident", "ir:hash"):
         refused("UnauthorizedOperation", ec2.create_tags, Resources=[other], Tags=[{"Key": key, "Value": "IR-1"}])
 
 
-@BOTH
+@EACH
 def test_evidence_gets_two_tags_and_no_other(played, probe, which):
-    scene, instance = played
-    lab = scene.lab if which == "responder" else scene.lab.in_account(FORENSICS)
-    (mine,) = ids(of(lab, instance, None if which == "responder" else "forensic"))
+    scene, instances = played
+    (mine,) = ids(of(home(scene, which), instances[which], "forensic" if which == "forensics" else None))
     tag = probe("ec2", which).create_tags
     for key in ("ir:incident", "ir:stage", "Name"):
         refused("UnauthorizedOperation", tag, Resources=[mine], Tags=[{"Key": key, "Value": "IR-1"}])
@@ -144,10 +162,11 @@ def test_evidence_gets_two_tags_and_no_other(played, probe, which):
     refused("UnauthorizedOperation", deleting, Resources=[mine], Tags=[{"Key": "ir:incident"}])
 
 
-def test_transit_copies_alone_are_shared_and_with_one_account(played, probe):
-    scene, instance = played
-    share = probe("ec2").modify_snapshot_attribute
-    (source,), (transit,) = ids(of(scene.lab, instance)), ids(of(scene.lab, instance, "transit"))
+@pytest.mark.parametrize("which", ["responder", "member"])
+def test_transit_copies_alone_are_shared_and_with_one_account(played, probe, which):
+    scene, instances = played
+    share, lab = probe("ec2", which).modify_snapshot_attribute, home(scene, which)
+    (source,), (transit,) = ids(of(lab, instances[which])), ids(of(lab, instances[which], "transit"))
     for snapshot, account in ((source, FORENSICS), (transit, organization.UNLISTED), (transit, "999900001111")):
         grant = {"Add": [{"UserId": account}]}
         refused("UnauthorizedOperation", share, SnapshotId=snapshot, CreateVolumePermission=grant)
@@ -157,7 +176,8 @@ def test_transit_copies_alone_are_shared_and_with_one_account(played, probe):
 
 
 def test_forensic_copies_are_not_handed_on(played, probe):
-    scene, instance = played
+    scene, instances = played
+    instance = instances["forensics"]
     (copy,) = ids(of(scene.lab.in_account(FORENSICS), instance, "forensic"))
     share = probe("ec2", "forensics").modify_snapshot_attribute
     grant = {"Add": [{"UserId": scene.lab.account}]}
@@ -191,7 +211,8 @@ def test_a_case_in_the_forensics_account_is_added_to_and_not_read_or_taken_from(
 
 
 def test_cases_are_added_to_and_nothing_else_is_written(played, probe):
-    scene, instance = played
+    scene, instances = played
+    instance = instances["responder"]
     s3, bucket = probe("s3"), scene.bucket
     ledger = f"targets/{scene.lab.account}/instance/{instance.id}.json"
     for key in (ledger, "guardrails.toml", "isolation/x.json", "other"):
@@ -207,3 +228,15 @@ def test_cases_are_added_to_and_nothing_else_is_written(played, probe):
     ):
         code = "UnauthorizedOperation" if service == "ec2" else "AccessDenied"
         refused(code, getattr(probe(service), call), **arguments)
+
+
+def test_role_in_the_member_account_is_for_snapshots_alone(played, probe):
+    scene, instances = played
+    (transit,) = ids(of(scene.member(), instances["member"], "transit"))
+    refused("AccessDenied", probe("s3", "member").list_buckets)
+    refused("AccessDenied", probe("iam", "member").list_users)
+    refused("UnauthorizedOperation", probe("ec2", "member").describe_instances)
+    refused("UnauthorizedOperation", probe("ec2", "member").delete_snapshot, SnapshotId=transit)
+    key = scene.forensics.outputs["ForensicsKeyArn"]
+    refused("AccessDeniedException", probe("ebs", "member").get_snapshot_block, SnapshotId=transit, BlockIndex=0, BlockToken="x")
+    refused("AccessDeniedException", probe("kms", "member").generate_data_key, KeyId=key, KeySpec="AES_256")

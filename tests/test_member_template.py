@@ -268,4 +268,23 @@ def test_a_service_managed_stackset_takes_it():
     template = load(stage.MEMBER_TEMPLATE)
     assert "Transform" not in template
     assert {r["Type"] for r in template["Resources"].values()} == {"AWS::IAM::Role", "AWS::IAM::Group"}
-    assert all("Default" not in parameter for parameter in template["Parameters"].values())
+    optional = {name for name, parameter in template["Parameters"].items() if "Default" in parameter}
+    assert optional == {"ForensicsAccountId"}
+
+
+def test_events_are_forwarded_in_every_region_and_to_one_bus():
+    """Nothing has a fixed name, so that a StackSet can deploy it to several Regions; the pattern is the responder's own."""
+    template = load(stage.MEMBER_EVENTS_TEMPLATE)
+    assert "Transform" not in template
+    made = template["Resources"]
+    assert not [r for r in made.values() if {"RoleName", "Name", "QueueName"} & set(r["Properties"])]
+    here = load(stage.TEMPLATE)["Resources"]
+    rule = made["SnapshotReady"]["Properties"]
+    assert rule["EventPattern"] == here["SnapshotReady"]["Properties"]["EventPattern"]
+    waiting = here["MemberSnapshotReady"]["Properties"]["EventPattern"]
+    assert {**waiting, "account": ""} == {**rule["EventPattern"], "account": ""}
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Ref": "ResponderBusArn"}
+    assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["UndeliveredQueue", "Arn"]}
+    (statement,) = made["SnapshotReadyRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == ("events:PutEvents", {"Ref": "ResponderBusArn"})

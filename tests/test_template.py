@@ -11,6 +11,7 @@ from lab.template import Resolver, intrinsics_in, load
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "infra" / "template.yaml"
 ACCOUNT, REGION, FORENSICS = "111122223333", "eu-west-1", "555566667777"
+MEMBERS = ("333344445555", "777788889999")
 IDENTITY, INSTANCE, SEAL = "ContainIdentity", "ContainInstance", "SealSnapshot"
 FUNCTIONS = {IDENTITY: "contain-identity", INSTANCE: "contain-instance", SEAL: "seal-snapshot"}
 ALERTING = {
@@ -26,7 +27,7 @@ ALERTING = {
     "InstanceFindingImportedV2": INSTANCE,
 }
 # The first line to the responders is FindingFired's; and a snapshot that is ready alarms nobody.
-SILENT = {"InstanceAccusedToo": INSTANCE, "SnapshotReady": SEAL, "CopyReady": SEAL}
+SILENT = {"InstanceAccusedToo": INSTANCE, "SnapshotReady": SEAL, "MemberSnapshotReady": SEAL, "CopyReady": SEAL}
 RULES = {**ALERTING, **SILENT}
 
 
@@ -53,7 +54,8 @@ def resolved(value):
         "AWS::Partition": "aws", "AWS::AccountId": ACCOUNT, "AWS::Region": REGION, "AWS::URLSuffix": "amazonaws.com",
     }  # fmt: skip
     role = f"arn:aws:iam::{FORENSICS}:role/tourniquet/TourniquetForensics-{REGION}"
-    return Resolver({"ForensicsRoleArn": role}, pseudo).resolve(value)
+    members = [f"arn:aws:iam::{account}:role/tourniquet/TourniquetEvidence" for account in MEMBERS]
+    return Resolver({"ForensicsRoleArn": role, "MemberEvidenceRoleArns": members}, pseudo).resolve(value)
 
 
 def statements(value):
@@ -146,6 +148,8 @@ def test_every_rule_may_send_what_it_could_not_deliver(resources):
 def test_only_what_needs_the_forensics_account_hangs_on_it(template, resources):
     hanging = {name for name, resource in resources.items() if resource.get("Condition") == "HasForensicsAccount"}
     assert hanging == {"CopyReady", "CopyReadyInvokes", "ForensicsAccountSends"}
+    hanging = {name for name, resource in resources.items() if resource.get("Condition") == "EntersMembersForEvidence"}
+    assert hanging == {"MemberSnapshotReady", "MemberSnapshotReadyInvokes", "MemberAccountsSend"}
 
 
 def test_every_failure_of_a_function_alarms(resources):
@@ -269,6 +273,10 @@ MULTI = "EBS Multi-Volume Snapshots Completion Status"
         (snapshot_event("copySnapshot", account=FORENSICS), {"CopyReady"}),
         (snapshot_event("copySnapshot", "failed", account=FORENSICS), {"CopyReady"}),
         (snapshot_event("createSnapshot", account=FORENSICS), set()),
+        (snapshot_event("createSnapshot", account=MEMBERS[0]), {"MemberSnapshotReady"}),
+        (snapshot_event("createSnapshots", "failed", MEMBERS[1], MULTI), {"MemberSnapshotReady"}),
+        (snapshot_event("copySnapshot", account=MEMBERS[1]), {"MemberSnapshotReady"}),
+        (snapshot_event("deleteSnapshot", account=MEMBERS[1]), set()),
         (snapshot_event("copySnapshot", account="999900001111"), set()),
     ],
 )
@@ -526,12 +534,12 @@ def test_users_are_added_to_the_deny_group_alone(resources):
 
 @pytest.mark.parametrize(
     ("function", "parameter"),
-    [(IDENTITY, "MemberRoleArns"), (INSTANCE, "MemberInstanceRoleArns"), (SEAL, "ForensicsRoleArn")],
+    [(IDENTITY, "MemberRoleArns"), (INSTANCE, "MemberInstanceRoleArns"), (SEAL, "MemberEvidenceRoleArns")],
 )
 def test_only_the_listed_roles_are_assumed(resources, function, parameter):
     allowed = role_statements(resources, "Allow", function)
-    (granted,) = [s for s in allowed if "sts:AssumeRole" in as_list(s["Action"])]
-    assert granted["Resource"] == {"Ref": parameter}
+    granted = [s["Resource"] for s in allowed if "sts:AssumeRole" in as_list(s["Action"])]
+    assert granted == [{"Ref": "ForensicsRoleArn"}] * (function == SEAL) + [{"Ref": parameter}]
 
 
 @pytest.mark.parametrize(("function", "role"), [(IDENTITY, "Responder"), (INSTANCE, "InstanceResponder")])
@@ -545,6 +553,30 @@ def test_member_role_may_do_in_its_account_what_the_function_may_here(resources,
         "ReadAndNoteImportedFinding", "EnterMemberAccounts", "ReadGuardrailsAndCases", "WriteCases", "FindCases",
         "UseCaseKeyThroughS3", "Tell", "UseAlertKeyThroughSns", "HandOverWhatFailed", "Log",
     }  # fmt: skip
+
+
+def test_evidence_role_may_do_in_its_account_what_the_function_may_here(resources):
+    """In every Region of it: its key of the forensics account is known by the account, the rest is the same."""
+    responder = {s["Sid"]: s for s in role_statements(resources, "Allow", SEAL)}
+    member = load(ROOT / "infra" / "member.yaml")["Resources"]["EvidenceResponder"]["Properties"]
+    theirs = {s["Sid"]: s for s in statements(member["Policies"])}
+    assert theirs == {sid: in_every_region(responder[sid]) for sid in theirs}
+    assert set(responder) - set(theirs) == {
+        "EnterForensicsAccount", "EnterMemberAccounts", "ReadGuardrailsAndCases", "WriteCases", "FindCases",
+        "UseCaseKeyThroughS3", "Tell", "UseAlertKeyThroughSns", "HandOverWhatFailed", "Log",
+    }  # fmt: skip
+
+
+def in_every_region(statement):
+    conditions = dict(statement.get("Condition", {}))
+    if "kms:ViaService" in conditions.get("StringEquals", {}):
+        conditions["StringLike"] = conditions.pop("StringEquals")
+    text = json.dumps({**statement, **({"Condition": conditions} if conditions else {})})
+    text = text.replace("${AWS::Region}", "*")
+    account = json.dumps({"Fn::Select": [4, {"Fn::Split": [":", {"Ref": "ForensicsRoleArn"}]}]})
+    text = text.replace(account, json.dumps({"Ref": "ForensicsAccountId"}))
+    key = json.dumps({"Fn::Sub": "arn:${AWS::Partition}:kms:*:${ForensicsAccountId}:key/*"})
+    return json.loads(text.replace(json.dumps({"Ref": "ForensicsKeyArn"}), key))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -16,6 +16,7 @@ from lab.template.resources import Properties, Resource
 from lab.template.source import parameter_values
 
 MEMBER_ROLES = ",".join(f"arn:aws:iam::{n * 12}:role/tourniquet/TourniquetResponder" for n in "23")
+MEMBER_EVIDENCE_ROLES = MEMBER_ROLES.replace("TourniquetResponder", "TourniquetEvidence")
 MEMBER_INSTANCE_ROLES = MEMBER_ROLES.replace("TourniquetResponder", "TourniquetInstanceResponder")
 FORENSICS = {
     "ForensicsRoleArn": f"arn:aws:iam::444444444444:role/tourniquet/TourniquetForensics-{REGION}",
@@ -134,6 +135,7 @@ def test_unknown_parameter_is_refused():
         ("MemberRoleArns", MEMBER_ROLES + ",*", "must be ARNs of the roles"),
         ("MemberRoleArns", MEMBER_INSTANCE_ROLES, "must be ARNs of the roles"),
         ("MemberInstanceRoleArns", MEMBER_ROLES, "must be ARNs of the instance roles"),
+        ("MemberEvidenceRoleArns", MEMBER_ROLES, "must be ARNs of the evidence roles"),
         ("ForensicsRoleArn", MEMBER_ROLES.split(",")[0], "must be the ARN of the role that forensics.yaml makes"),
         ("ForensicsKeyArn", FORENSICS["ForensicsRoleArn"], "must be the ARN of a KMS key"),
         ("ForensicsCaseBucket", "arn:aws:s3:::cases", "must be the name of a bucket"),
@@ -226,6 +228,7 @@ def statements_with(deployed, parameters, role):
     [
         ("ContainIdentityRole", "MemberRoleArns", MEMBER_ROLES),
         ("ContainInstanceRole", "MemberInstanceRoleArns", MEMBER_INSTANCE_ROLES),
+        ("SealSnapshotRole", "MemberEvidenceRoleArns", MEMBER_EVIDENCE_ROLES),
     ],
 )
 def test_members_are_entered_only_when_there_are_any(deployed, role, parameter, roles):
@@ -280,11 +283,23 @@ def test_forensics_account_may_send_to_the_bus(lab):
     }  # fmt: skip
 
 
+def test_member_accounts_may_send_to_the_bus(lab):
+    other = lab.in_account("222233334455")
+    made = deploy_stack(TEMPLATE, other, {"MemberEvidenceRoleArns": MEMBER_EVIDENCE_ROLES})
+    assert not {"MemberSnapshotReady", "MemberAccountsSend", "MemberSnapshotReadyInvokes"} & set(made.left_out)
+    check_delivery(made.resources, other.account)
+    (statement,) = json.loads(other.client("events").describe_event_bus()["Policy"])["Statement"]
+    members = [f"arn:aws:iam::{n * 12}:root" for n in "23"]
+    assert (statement["Action"], statement["Principal"]) == ("events:PutEvents", {"AWS": members})
+    assert statement["Resource"] == made.outputs["EventBusArn"]
+    assert statement["Condition"]["StringEquals"]["events:source"] == "aws.ec2"
+
+
 def test_rules_have_their_patterns_and_targets(lab, deployed):
     resources, events = load(TEMPLATE)["Resources"], lab.client("events")
     rules = {name: resource for name, resource in resources.items() if resource["Type"] == "AWS::Events::Rule"}
     made = {name: rule for name, rule in rules.items() if "Condition" not in rule}
-    assert set(rules) - set(made) == {"CopyReady"}
+    assert set(rules) - set(made) == {"CopyReady", "MemberSnapshotReady"}
     pseudo = Resolver({}, pseudo_parameters(lab.account, lab.region, "tourniquet"))
     for name in made:
         rule = events.describe_rule(Name=deployed.ref(name))
@@ -315,6 +330,7 @@ OWN_SETTINGS = {
     "seal-snapshot": {
         # The lab gives it to every function; this one reads back nothing.
         "VERIFY_AFTER_MS": "300",
+        "MEMBER_ROLE_ARNS": "", "MEMBER_EXTERNAL_ID": "",
         "FORENSICS_ROLE_ARN": "", "FORENSICS_KEY_ARN": "", "FORENSICS_CASE_BUCKET": "", "FORENSICS_EXTERNAL_ID": "",
         "CONTENT_HASH_BLOCKS": "16384",
     },
@@ -361,7 +377,8 @@ def test_what_is_left_out_is_said(deployed):
         "ContainInstanceThrottlesAlarm", "SealSnapshotErrorsAlarm", "SealSnapshotThrottlesAlarm",
     }  # fmt: skip
     forensics = {"CopyReady", "CopyReadyInvokes", "ForensicsAccountSends"}
-    assert set(deployed.left_out) == {"CaseBucketPolicy"} | alarms | forensics
+    members = {"MemberSnapshotReady", "MemberSnapshotReadyInvokes", "MemberAccountsSend"}
+    assert set(deployed.left_out) == {"CaseBucketPolicy"} | alarms | forensics | members
     assert all(deployed.left_out.values())
 
 

@@ -1,4 +1,4 @@
-"""All three templates in every partition: nothing in them is of the commercial one alone."""
+"""All templates in every partition: nothing in them is of the commercial one alone."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from lab.template.source import parameter_values
 
 PARTITIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 ACCOUNT, MEMBER, FORENSICS = "111122223333", "333344445555", "555566667777"
-TEMPLATES = [stage.TEMPLATE, stage.MEMBER_TEMPLATE, stage.FORENSICS_TEMPLATE]
+TEMPLATES = [stage.TEMPLATE, stage.MEMBER_TEMPLATE, stage.MEMBER_EVENTS_TEMPLATE, stage.FORENSICS_TEMPLATE]
 # Names of services, written alike in every partition.
 SERVICE_PRINCIPALS = {"lambda.amazonaws.com", "events.amazonaws.com", "cloudwatch.amazonaws.com"}
 
@@ -20,12 +20,17 @@ def given(path, partition):
     if path == stage.MEMBER_TEMPLATE:
         role = f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-ContainIdentityRole-1"
         instance_role = f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-ContainInstanceRole-1"
-        roles = {"ResponderRoleArns": role, "InstanceResponderRoleArns": instance_role}
-        return {**roles, "ExternalId": "tourniquet", "OrganizationId": "o-0123456789"}
+        seal_role = f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-SealSnapshotRole-1"
+        roles = {"ResponderRoleArns": role, "InstanceResponderRoleArns": instance_role, "EvidenceResponderRoleArns": seal_role}
+        said = {"ExternalId": "tourniquet", "OrganizationId": "o-0123456789"}
+        return {**roles, **said, "ForensicsAccountId": FORENSICS}
     region = PARTITIONS[partition]
+    if path == stage.MEMBER_EVENTS_TEMPLATE:
+        return {"ResponderBusArn": f"arn:{partition}:events:{region}:{ACCOUNT}:event-bus/default"}
     if path == stage.FORENSICS_TEMPLATE:
         return {
             "SealRoleArn": f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-SealSnapshotRole-1",
+            "MemberEvidenceRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetEvidence",
             "ResponderBusArn": f"arn:{partition}:events:{region}:{ACCOUNT}:event-bus/default",
             "ExternalId": "tourniquet",
             "OrganizationId": "o-0123456789",
@@ -33,6 +38,7 @@ def given(path, partition):
     return {
         "MemberRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetResponder",
         "MemberInstanceRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetInstanceResponder",
+        "MemberEvidenceRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetEvidence",
         "ForensicsRoleArn": f"arn:{partition}:iam::{FORENSICS}:role/tourniquet/TourniquetForensics-{region}",
         "ForensicsKeyArn": f"arn:{partition}:kms:{region}:{FORENSICS}:key/01234567-89ab-cdef-0123-456789abcdef",
         "ForensicsCaseBucket": "tourniquet-forensics-casebucket-1a2b3c4d5e6f",
@@ -74,11 +80,13 @@ def resolved(path, partition, parameters=None):
 def test_every_arn_and_endpoint_is_of_the_partition(path, partition):
     text = json.dumps(resolved(path, partition))
     arns = re.findall(r"arn:([^:*]*)[:*]", text)
-    assert len(arns) > 10 and set(arns) == {partition}
+    assert len(arns) > 5 and set(arns) == {partition}
     hosts = set(re.findall(r"[\w.-]*amazonaws\.com[\w.]*", text)) - SERVICE_PRINCIPALS
     suffix = ".amazonaws.com.cn" if partition == "aws-cn" else ".amazonaws.com"
-    assert {host for host in hosts if not host.endswith(f".{PARTITIONS[partition]}{suffix}")} == set()
-    assert bool(hosts) == (path != stage.MEMBER_TEMPLATE)
+    # The roles of member.yaml are for every Region: what stands before its hosts there is a star, which is no part of them.
+    of_region = suffix if path == stage.MEMBER_TEMPLATE else f".{PARTITIONS[partition]}{suffix}"
+    assert {host for host in hosts if not host.endswith(of_region)} == set()
+    assert bool(hosts) == (path != stage.MEMBER_EVENTS_TEMPLATE)
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
@@ -88,9 +96,22 @@ def test_parameters_take_arns_of_the_partition(path, partition):
 
 
 def test_no_arn_names_the_commercial_partition_in_the_source():
-    """Descriptions and patterns may; a value that AWS reads may not."""
+    """Descriptions and patterns may, and what a list of ARNs is split by; a value that AWS reads may not."""
     for path in TEMPLATES:
-        assert "arn:aws:" not in json.dumps(load(path)["Resources"])
+        text = re.sub(r'"Fn::Split": \["[^"]*"', "", json.dumps(load(path)["Resources"]))
+        assert "arn:aws:" not in text
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_events_are_taken_of_exactly_the_listed_accounts(partition):
+    accounts = [f"{number:012}" for number in (7, 42, 333344445555)]
+    roles = [f"arn:{partition}:iam::{account}:role/tourniquet/TourniquetEvidence" for account in accounts]
+    for some in (roles, roles[:1]):
+        parameters = {**given(stage.TEMPLATE, partition), "MemberEvidenceRoleArns": ", ".join(some)}
+        made, _ = resolved(stage.TEMPLATE, partition, parameters)
+        assert made["MemberSnapshotReady"]["EventPattern"]["account"] == accounts[: len(some)]
+        sends = made["MemberAccountsSend"]["Statement"]["Principal"]["AWS"]
+        assert sends == [f"arn:{partition}:iam::{account}:root" for account in accounts[: len(some)]]
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
@@ -99,6 +120,7 @@ def test_no_arn_names_the_commercial_partition_in_the_source():
     [
         ("MemberRoleArns", "TourniquetResponder", "ContainIdentity"),
         ("MemberInstanceRoleArns", "TourniquetInstanceResponder", "ContainInstance"),
+        ("MemberEvidenceRoleArns", "TourniquetEvidence", "SealSnapshot"),
     ],
 )
 def test_forty_member_accounts_fit(partition, parameter, role, function):
@@ -110,8 +132,11 @@ def test_forty_member_accounts_fit(partition, parameter, role, function):
     assert variables["MEMBER_ROLE_ARNS"] == parameters[parameter]
     # Real names are longer than the ones made up here: some 300 characters of room for both.
     assert len(parameters[parameter]) <= 4096
-    assert sum(len(name) + len(value) for name, value in variables.items()) <= 4096 - 300
+    assert sum(len(name) + len(str(value)) for name, value in variables.items()) <= 4096 - 300
     assert policy_size(made[f"{function}Role"]) <= 10240 - 300
+    # What a pattern of events holds, and the policy of a bus.
+    assert len(json.dumps(made["MemberSnapshotReady"]["EventPattern"])) <= 2048
+    assert len(json.dumps(made["MemberAccountsSend"]["Statement"])) <= 10240 - 1000
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)

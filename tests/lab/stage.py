@@ -14,6 +14,7 @@ from .template import deploy, deploy_stack, register, update_stack
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEMPLATE = ROOT / "infra" / "template.yaml"
 MEMBER_TEMPLATE = ROOT / "infra" / "member.yaml"
+MEMBER_EVENTS_TEMPLATE = ROOT / "infra" / "member-events.yaml"
 FORENSICS_TEMPLATE = ROOT / "infra" / "forensics.yaml"
 GUARDRAILS = ROOT / "infra" / "guardrails.toml"
 BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
@@ -60,19 +61,27 @@ def _members(members):
     return {
         "MemberRoleArns": ",".join(member_role_arn(account) for account in members),
         "MemberInstanceRoleArns": ",".join(member_instance_role_arn(account) for account in members),
+        "MemberEvidenceRoleArns": evidence_roles(members),
         "MemberExternalId": EXTERNAL_ID,
     }
+
+
+def evidence_roles(members):
+    """The list that two stacks take. Roles that exist: the policy of a key can name no other."""
+    return ",".join(member_evidence_role_arn(a) for a in members if a != organization.WITHOUT_ROLE)
 
 
 def add_forensics(lab, deployment, account, members=(), verify_after_ms=200):
     """The forensics account for a product that is deployed; the deployment of its stack.
 
-    In the one order there is: the key and the role there admit the role of seal-snapshot, which has to exist by then
-    and comes with the first deployment; what they are called is known once they exist, and the responder's stack is
+    In the one order there is: the key and the role there admit the role of seal-snapshot, and the key its roles in the
+    `members`; these have to exist by then, and the first comes with the first deployment; what they are called is known once they exist, and the responder's stack is
     deployed a second time with it.
     """
     outputs = deployment.outputs
-    there = deploy_forensics(lab, outputs["SealSnapshotRoleArn"], account, bus_arn=outputs["EventBusArn"])
+    there = deploy_forensics(
+        lab, outputs["SealSnapshotRoleArn"], account, bus_arn=outputs["EventBusArn"], member_roles=evidence_roles(members)
+    )
     named = {name: there.outputs[name] for name in ("ForensicsRoleArn", "ForensicsKeyArn")}
     named["ForensicsCaseBucket"] = there.outputs["ForensicsCaseBucketName"]
     update_stack(deployment, TEMPLATE, lab, {**_members(members), **named, "ForensicsExternalId": EXTERNAL_ID})
@@ -80,14 +89,19 @@ def add_forensics(lab, deployment, account, members=(), verify_after_ms=200):
     return there
 
 
-def deploy_member(lab, responder_role_arn, account, organization_id=organization.ID, instance_role_arn=None):
+def deploy_member(
+    lab, responder_role_arn, account, organization_id=organization.ID, instance_role_arn=None, evidence_role_arn=None,
+    forensics="",
+):  # fmt: skip
     """The template for member accounts, as a StackSet would deploy it to one.
 
-    Where no function for instances is concerned, its role there trusts the same caller.
+    Where no other function is concerned, its role there trusts the same caller.
     """
     parameters = {
         "ResponderRoleArns": responder_role_arn,
         "InstanceResponderRoleArns": instance_role_arn or responder_role_arn,
+        "EvidenceResponderRoleArns": evidence_role_arn or responder_role_arn,
+        "ForensicsAccountId": forensics,
         "ExternalId": EXTERNAL_ID,
         "OrganizationId": organization_id,
     }
@@ -102,10 +116,22 @@ def member_instance_role_arn(account):
     return f"arn:aws:iam::{account}:role/tourniquet/TourniquetInstanceResponder"
 
 
-def deploy_forensics(lab, seal_role_arn, account, organization_id=organization.ID, bus_arn=None):
+def member_evidence_role_arn(account):
+    return f"arn:aws:iam::{account}:role/tourniquet/TourniquetEvidence"
+
+
+def deploy_member_events(lab, account, bus_arn):
+    """The template for the events of a member account, in the Region the lab is asked as."""
+    return deploy_stack(
+        MEMBER_EVENTS_TEMPLATE, lab.in_account(account), {"ResponderBusArn": bus_arn}, "StackSet-tourniquet-events"
+    )
+
+
+def deploy_forensics(lab, seal_role_arn, account, organization_id=organization.ID, bus_arn=None, member_roles=""):
     """The template for the forensics account."""
     parameters = {
         "SealRoleArn": seal_role_arn,
+        "MemberEvidenceRoleArns": member_roles,
         "ExternalId": EXTERNAL_ID,
         "OrganizationId": organization_id,
         "ResponderBusArn": bus_arn or f"arn:aws:events:{lab.region}:{lab.account}:event-bus/default",

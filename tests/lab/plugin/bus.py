@@ -14,7 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from .patterns import matches
+from .policy import PolicySet, evaluate
 from .services.sns import publish_as_service
+from .wildcards import listed
 from .world import iso, now
 
 # AWS retries for 24 hours; the lab's back-off is short enough to be watched.
@@ -94,11 +96,23 @@ class Bus:
                 arn, json.dumps(payload), group=(target.get("SqsParameters") or {}).get("MessageGroupId")
             )
         elif service == "events" and ":event-bus/" in arn:
-            self.deliver(arn.split(":")[4], arn.split(":")[3], envelope, arn.rsplit("/", 1)[-1])
+            self._hand_over(account, arn, envelope)
         elif service == "logs":
             self._log(arn, payload)
         else:
             raise ValueError(f"the lab has no {service} target")
+
+    def _hand_over(self, account, arn, envelope):
+        """To another bus; one of another account is asked for its leave (User Guide, "Permissions for event buses")."""
+        from moto.events.models import events_backends
+
+        _, _, _, region, owner, name = arn.split(":")
+        name = name.rsplit("/", 1)[-1]
+        if owner != account:
+            bus = events_backends[owner][region].event_buses.get(name)
+            if bus is None or not _admits(bus.policy, account, arn, envelope):
+                raise PermissionError(f"NO_PERMISSIONS: {arn} does not admit this event of {account}")
+        self.deliver(owner, region, envelope, name)
 
     @staticmethod
     def send_to_queue(arn, body, group=None, attributes=None):
@@ -136,6 +150,18 @@ class Bus:
         except Exception as failure:
             return f"failed, and so did its dead-letter queue: {failure}"
         return "dead_lettered"
+
+
+def _admits(policy, account, arn, envelope):
+    context = {"events:source": envelope["source"], "events:detail-type": envelope["detail-type"]}
+    sender = (account, f"arn:aws:iam::{account}:root")
+    named = []
+    for statement in json.loads(policy)["Statement"] if policy else []:
+        principal = statement["Principal"]
+        if principal == "*" or set(sender) & set(listed(principal["AWS"])):
+            named.append({key: value for key, value in statement.items() if key != "Principal"})
+    document = json.dumps({"Statement": named})
+    return evaluate(PolicySet((document,)), "events:PutEvents", arn, context).allowed
 
 
 def target_input(target, envelope):
