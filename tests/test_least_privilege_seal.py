@@ -238,5 +238,6 @@ def test_role_in_the_member_account_is_for_snapshots_alone(played, probe):
     refused("UnauthorizedOperation", probe("ec2", "member").describe_instances)
     refused("UnauthorizedOperation", probe("ec2", "member").delete_snapshot, SnapshotId=transit)
     key = scene.forensics.outputs["ForensicsKeyArn"]
-    refused("AccessDeniedException", probe("ebs", "member").get_snapshot_block, SnapshotId=transit, BlockIndex=0, BlockToken="x")
+    block = {"SnapshotId": transit, "BlockIndex": 0, "BlockToken": "x"}
+    refused("AccessDeniedException", probe("ebs", "member").get_snapshot_block, **block)
     refused("AccessDeniedException", probe("kms", "member").generate_data_key, KeyId=key, KeySpec="AES_256")

@@ -21,7 +21,8 @@ def given(path, partition):
         role = f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-ContainIdentityRole-1"
         instance_role = f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-ContainInstanceRole-1"
         seal_role = f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-SealSnapshotRole-1"
-        roles = {"ResponderRoleArns": role, "InstanceResponderRoleArns": instance_role, "EvidenceResponderRoleArns": seal_role}
+        roles = {"ResponderRoleArns": role, "InstanceResponderRoleArns": instance_role}
+        roles["EvidenceResponderRoleArns"] = seal_role
         said = {"ExternalId": "tourniquet", "OrganizationId": "o-0123456789"}
         return {**roles, **said, "ForensicsAccountId": FORENSICS}
     region = PARTITIONS[partition]

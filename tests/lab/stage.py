@@ -75,8 +75,8 @@ def add_forensics(lab, deployment, account, members=(), verify_after_ms=200):
     """The forensics account for a product that is deployed; the deployment of its stack.
 
     In the one order there is: the key and the role there admit the role of seal-snapshot, and the key its roles in the
-    `members`; these have to exist by then, and the first comes with the first deployment; what they are called is known once they exist, and the responder's stack is
-    deployed a second time with it.
+    `members`; these have to exist by then, and the first comes with the first deployment. What key and role are called
+    is known once they exist, and the responder's stack is deployed a second time with it.
     """
     outputs = deployment.outputs
     there = deploy_forensics(
