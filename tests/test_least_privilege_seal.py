@@ -188,7 +188,8 @@ def test_forensic_copies_are_not_handed_on(played, probe):
 
 
 def test_a_case_in_the_forensics_account_is_added_to_and_not_read_or_taken_from(played, probe):
-    scene, instance = played
+    scene, instances = played
+    instance = instances["responder"]
     s3, bucket = probe("s3", "forensics"), kept_bucket(scene)
     (case,) = {tag["Value"] for s in of(scene.lab, instance) for tag in s["Tags"] if tag["Key"] == "ir:incident"}
     before = kept(scene, case).objects
