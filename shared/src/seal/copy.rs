@@ -69,7 +69,7 @@ impl Delivery<'_> {
             }
         }
         let not_locked = match (&made, lock) {
-            (Some(copy), Some(mode)) => self.lock_on_its_way(work, case, place, copy, mode).await?,
+            (Some(copy), Some(how)) => self.lock_on_its_way(work, case, place, copy, how).await?,
             _ => None,
         };
         record.snapshot = made;
