@@ -13,6 +13,7 @@ mod guardrails;
 mod hostile_report;
 mod instance;
 mod merged;
+mod page;
 mod plan;
 mod report;
 mod rungs;
