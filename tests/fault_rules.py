@@ -106,6 +106,8 @@ def _stage(operation, pattern, changed):
         if "isolation/" in pattern:
             return "step" if changed else "detail"
         if name == "PutObject":
+            if pattern.endswith("/report.html"):
+                return "page"
             return "claim" if "targets/" in pattern else "ledger"
         return "guardrails" if "guardrails" in pattern else "open case"
     if service == "iam":
@@ -149,8 +151,8 @@ def expected(column, call, target):
         return {good}
     if column.kind == "access_denied" and column.scope != "call" and call.operation in target.read_again:
         return {"partial"}
-    if call.stage in ("note", "last use", "evidence", "offered"):
-        # Nothing depends on it: at most a person is told to look there.
+    if call.stage in ("note", "last use", "evidence", "offered", "page"):
+        # Nothing depends on it: at most a person is told to look there, or makes the page from the ledger.
         return {good}
     if column.kind == "garbage" and "isolation/" in call.pattern and call.operation == "s3:GetObject":
         # Which group is ours nobody can say; the next delivery, with another record, isolates.

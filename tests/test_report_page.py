@@ -82,6 +82,11 @@ def test_page_has_only_the_elements_of_the_template(stories, name):
     assert not [name for name in found.attributes if name.startswith("on") or name in ("href", "src", "action")]
 
 
+def test_step_that_is_asserted_again_is_told_as_often_as_it_was_done(stories):
+    delivery = stories["contested user"]
+    assert page_of(delivery).count("<strong>deny all</strong>") == delivery.writes().count("PutUserPolicy") == 3
+
+
 def test_no_whole_access_key_is_on_a_page(stories):
     for delivery in stories.values():
         assert not re.search(r"A[KS]IA[A-Z0-9]{12}", page_of(delivery))

@@ -355,10 +355,10 @@ def test_nothing_else_is_registered(deployed):
 def test_what_is_left_out_is_said(deployed):
     alarms = {
         "OnFailureAlarm", "RuleDeadLetterAlarm", "ErrorsAlarm", "ThrottlesAlarm", "ContainInstanceErrorsAlarm",
-        "ContainInstanceThrottlesAlarm", "SealSnapshotErrorsAlarm", "SealSnapshotThrottlesAlarm",
+        "ContainInstanceThrottlesAlarm", "SealSnapshotErrorsAlarm", "SealSnapshotThrottlesAlarm", "NotContainedAlarm", "SlowCutAlarm",
     }  # fmt: skip
     forensics = {"CopyReady", "CopyReadyInvokes", "ForensicsAccountSends"}
-    assert set(deployed.left_out) == {"CaseBucketPolicy"} | alarms | forensics
+    assert set(deployed.left_out) == {"CaseBucketPolicy", "Dashboard"} | alarms | forensics
     assert all(deployed.left_out.values())
 
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, TargetResult};
+use crate::outcome::Outcome;
 
 /// The namespace of every metric.
 pub const NAMESPACE: &str = "Tourniquet";
@@ -29,12 +30,16 @@ fn line(result: &TargetResult) -> Option<String> {
         "Dimensions": [["FindingType", "Outcome"], ["Outcome"]],
         "Metrics": metrics,
     });
+    // One number over all, 0 where nothing is left to a person: an alarm needs no more.
+    let whole = json!({ "Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": [{ "Name": "NotContained", "Unit": "Count" }] });
     let milliseconds = timing.received.unix().saturating_mul(1000);
-    line.insert("_aws".to_owned(), json!({ "Timestamp": milliseconds, "CloudWatchMetrics": [directive] }));
+    line.insert("_aws".to_owned(), json!({ "Timestamp": milliseconds, "CloudWatchMetrics": [directive, whole] }));
     line.insert("FindingType".to_owned(), dimension(&timing.finding_type).into());
     line.insert("Outcome".to_owned(), result.outcome.as_str().into());
     line.insert("Case".to_owned(), result.case.to_string().into());
     line.insert("Results".to_owned(), 1.into());
+    let left = matches!(result.outcome, Outcome::Partial(_) | Outcome::Contested(_) | Outcome::CannotContain(_));
+    line.insert("NotContained".to_owned(), u8::from(left).into());
     line.extend(intervals.into_iter().map(|(name, value)| (name.to_owned(), value.into())));
     Some(Value::Object(line).to_string())
 }

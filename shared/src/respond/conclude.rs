@@ -178,12 +178,7 @@ impl<K: Kind> Delivery<'_, K> {
             json!({ "result": result, "notification": message_id, "note": { "status": noted, "text": text }, "next": next });
         let written = self.append(&mut work.journal, EntryKind::Reported, &what).await;
         written.map_err(|fault| work.failed("writing the ledger", &fault, attempts))?;
-        let (case, journal) = (work.case, work.journal);
-        let id = case.case.clone();
-        let result = self.settle(case, etag, result, &journal, attempts).await?;
-        // The outcome stands by now, and no page changes it.
-        self.keep_page(&id, &journal).await;
-        Ok(result)
+        self.settle(work.case, etag, result, &work.journal, attempts).await
     }
 
     /// Lets the outcome stand.
@@ -199,7 +194,11 @@ impl<K: Kind> Delivery<'_, K> {
         let case = OpenCase { state: State::Settled, settled_at: journal.number(), outcome, ..case };
         let failed = |fault: &Fault| Retry::after("settling the case", case.case.to_string(), fault, attempts);
         match self.function.store.replace(&case, etag).await {
-            Ok(Written::Written(_)) => Ok(result),
+            Ok(Written::Written(_)) => {
+                // The outcome stands by now, and no page changes it.
+                self.keep_page(&case.case, journal).await;
+                Ok(result)
+            }
             Ok(Written::Lost) => Err(failed(&taken_over())),
             Err(fault) => Err(failed(&fault)),
         }

@@ -67,7 +67,7 @@ impl<'a> Facts<'a> {
             result: reports().filter_map(result).last(),
             timing: reports().filter_map(result).find_map(|result| result.timing),
             next: reports().last().map(|entry| texts(&entry.what["next"])).unwrap_or_default(),
-            steps: acted().flat_map(steps_of).collect(),
+            steps: each_once(acted().flat_map(steps_of)),
             undo: acted().last().map(|entry| texts(&entry.what["undo"])).unwrap_or_default(),
             objects,
             seals: page.entries.iter().filter_map(SealRecord::of).collect(),
@@ -96,6 +96,20 @@ fn steps_of(entry: &Entry) -> Vec<Step<'_>> {
         Some(Step { command: step["command"].as_str().unwrap_or_default().to_owned(), report, entry })
     };
     steps.iter().filter_map(step).collect()
+}
+
+/// Each attempt once: an entry of a delivery that asserts again repeats what that delivery did before.
+fn each_once<'a>(steps: impl Iterator<Item = Step<'a>>) -> Vec<Step<'a>> {
+    let mut once: Vec<Step<'_>> = Vec::new();
+    for step in steps {
+        let is_it = |known: &Step<'_>| {
+            known.report == step.report && known.entry.actor == step.entry.actor && known.command == step.command
+        };
+        if !once.iter().any(is_it) {
+            once.push(step);
+        }
+    }
+    once
 }
 
 fn objects_of(entry: &Entry) -> Vec<Object> {

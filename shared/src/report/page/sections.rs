@@ -252,7 +252,12 @@ fn list(html: &mut Html, open: &'static str, items: &[String], close: &'static s
     }
     html.markup(open);
     for item in items {
-        html.element("<li>", item, "</li>\n");
+        // A line to be typed is set as one.
+        if item.starts_with("aws ") || item.contains("$(aws ") {
+            html.element("<li><code>", item, "</code></li>\n");
+        } else {
+            html.element("<li>", item, "</li>\n");
+        }
     }
     html.markup(close);
 }
