@@ -47,7 +47,7 @@ impl<'a> Facts<'a> {
         let memories = || page.entries.iter().filter(is_memory);
         let read = |entry: &Entry| Memory::deserialize(&entry.what).ok();
         let opened = memories().next()?;
-        let memory = memories().filter_map(read).last()?;
+        let memory = memories().filter_map(read).next_back()?;
         let reports = || page.entries.iter().filter(|entry| entry.entry == EntryKind::Reported);
         let result = |entry: &Entry| TargetResult::deserialize(entry.what.get("result")?).ok();
         let acted = || page.entries.iter().filter(|entry| entry.entry == EntryKind::Acted);
@@ -64,11 +64,11 @@ impl<'a> Facts<'a> {
             opened,
             first: read(opened)?,
             memory,
-            result: reports().filter_map(result).last(),
+            result: reports().filter_map(result).next_back(),
             timing: reports().filter_map(result).find_map(|result| result.timing),
-            next: reports().last().map(|entry| texts(&entry.what["next"])).unwrap_or_default(),
+            next: reports().next_back().map(|entry| texts(&entry.what["next"])).unwrap_or_default(),
             steps: each_once(acted().flat_map(steps_of)),
-            undo: acted().last().map(|entry| texts(&entry.what["undo"])).unwrap_or_default(),
+            undo: acted().next_back().map(|entry| texts(&entry.what["undo"])).unwrap_or_default(),
             objects,
             seals: page.entries.iter().filter_map(SealRecord::of).collect(),
         })
