@@ -17,7 +17,7 @@ SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(LINT)/bin:$$PATH" sam
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check supply-chain advisories fuzz unit integration bench lint-template replay explain \
-  verify-case verify-snapshot lab deploy build tools lint-tools clean
+  verify-case report verify-snapshot lab deploy build tools lint-tools clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,10 @@ explain: ## what would be done about an event, and why: EVENT=events/... [JSON=1
 verify-case: ## check the hash chain of a case: CASE=...
 	@test -n "$(CASE)" || { echo 'usage: make verify-case CASE=<case>' >&2; exit 2; }
 	@$(CLI) verify-case "$(CASE)"
+
+report: ## the case report as a page to print, its chain checked: CASE=... [FILE=<case>.html]
+	@test -n "$(CASE)" || { echo 'usage: make report CASE=<case> [FILE=<case>.html]' >&2; exit 2; }
+	@$(CLI) report "$(CASE)" --output "$(or $(FILE),$(CASE).html)"
 
 verify-snapshot: ## recompute a snapshot's hash: SNAPSHOT=snap-... MANIFEST=file or key of the case bucket [CONTENT=1]
 	@test -n "$(SNAPSHOT)" && test -n "$(MANIFEST)" || \

@@ -107,6 +107,8 @@ def _stage(operation, pattern, changed):
         if "isolation/" in pattern:
             return "step" if changed else "detail"
         if name == "PutObject":
+            if pattern.endswith("/report.html"):
+                return "page"
             return "claim" if "targets/" in pattern else "ledger"
         return "guardrails" if "guardrails" in pattern else "open case"
     if service == "iam":
@@ -150,8 +152,8 @@ def expected(column, call, target):
         return {good}
     if column.kind == "access_denied" and column.scope != "call" and call.operation in target.read_again:
         return {"partial"}
-    if call.stage in ("note", "last use", "evidence", "offered"):
-        # Nothing depends on it: at most a person is told to look there.
+    if call.stage in ("note", "last use", "evidence", "offered", "page"):
+        # Nothing depends on it: at most a person is told to look there, or makes the page from the ledger.
         return {good}
     if "isolation/" in call.pattern:
         # The record is of earlier cases, and for later ones: a group made for this one isolates, and a person is told.

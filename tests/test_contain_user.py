@@ -177,7 +177,7 @@ def test_ledger_is_one_unbroken_chain(contained):
 def test_changed_object_breaks_the_chain(contained, which):
     """Any entry but the last, and the event: somebody with write access leaves a trace."""
     case = contained.case
-    key = sorted(case.objects)[which]
+    key = sorted(key for key in case.objects if key.endswith(".json"))[which]
     case.objects[key] = case.objects[key].replace(b"svc", b"SVC").replace(b"user", b"USER")
     with pytest.raises(AssertionError):
         case.check_chain()

@@ -159,6 +159,29 @@ def test_every_failure_of_a_function_alarms(resources):
     assert all(alarm["AlarmActions"] == [{"Ref": "AlertTopic"}] for alarm in alarms)
 
 
+OUTCOMES = {"contained", "partial", "contested", "cannot_contain", "proposed", "skipped", "observed"}
+METRICS = {"Results", "FirstSeenToCut", "EventToCut", "HandlerToCut", "HandlerToVerified"}
+"""What the functions write, in `shared/src/report/metrics.rs` and `timing.rs`."""
+
+
+def test_dashboard_shows_every_metric_and_every_outcome(resources):
+    (dashboard,) = of_type(resources, "AWS::CloudWatch::Dashboard").values()
+    body = json.loads(dashboard["DashboardBody"]["Fn::Sub"])
+    shown = [metric for widget in body["widgets"] for metric in widget["properties"]["metrics"]]
+    plain = [metric for metric in shown if metric[0] == "Tourniquet"]
+    assert {metric[1] for metric in plain} == METRICS
+    assert {metric[3] for metric in plain if metric[1] == "Results"} == OUTCOMES
+    assert all(metric[2] == "Outcome" and metric[3] in OUTCOMES for metric in plain)
+
+
+def test_whatever_is_not_contained_alarms_and_a_slow_cut_too(resources):
+    alarms = of_type(resources, "AWS::CloudWatch::Alarm")
+    left = alarms["NotContainedAlarm"]
+    assert (left["Namespace"], left["MetricName"], left.get("Dimensions")) == ("Tourniquet", "NotContained", None)
+    slow = alarms["SlowCutAlarm"]
+    assert (slow["Namespace"], slow["MetricName"]) == ("Tourniquet", "HandlerToCut")
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_protects_all_roles_and_hands_over_what_failed(resources, name):
     function = resources[name]["Properties"]

@@ -1,6 +1,7 @@
 //! The responder's command line.
 
 mod explain;
+mod report;
 mod template;
 mod verify_case;
 mod verify_snapshot;
@@ -17,6 +18,8 @@ usage: tourniquet explain EVENT [--json] [--guardrails FILE] [--template FILE] [
            whether a guardrails file holds together
        tourniquet verify-case CASE [--bucket NAME | --directory DIR]
            recompute a case's hash chain; CASE_BUCKET names the bucket where neither is given
+       tourniquet report CASE [--bucket NAME | --directory DIR] [--output FILE]
+           the case report as one page of HTML, with the chain recomputed; to standard output without a file
        tourniquet verify-snapshot SNAPSHOT --manifest FILE|KEY|s3://BUCKET/KEY [--content] [--bucket NAME]
            recompute a snapshot's hash from the EBS direct APIs: which blocks hold data, or with --content what
            is in each
@@ -30,6 +33,7 @@ async fn main() -> ExitCode {
         ["explain", rest @ ..] => explain::run(rest),
         ["check-guardrails", file] => check_guardrails(Path::new(file)),
         ["verify-case", rest @ ..] => verify_case::run(rest).await,
+        ["report", rest @ ..] => report::run(rest).await,
         ["verify-snapshot", rest @ ..] => verify_snapshot::run(rest).await,
         _ => Err(USAGE.to_owned()),
     };

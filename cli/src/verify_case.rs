@@ -8,17 +8,25 @@ use tourniquet::case::{CaseId, verify_chain};
 pub(crate) async fn run(arguments: &[&str]) -> Result<String, String> {
     let [case, options @ ..] = arguments else { return Err(crate::USAGE.to_owned()) };
     let case = CaseId::parse(case).map_err(|error| error.to_string())?;
-    let (place, objects) = match (crate::option(options, "--directory")?, crate::option(options, "--bucket")?) {
-        (Some(directory), _) => (directory.to_owned(), from_directory(&case, Path::new(directory))?),
-        (None, bucket) => from_bucket(&case, bucket).await?,
-    };
+    let (place, objects) = stored(&case, options).await?;
     match verify_chain(&case, &objects) {
         Ok(report) => Ok(format!("{case} in {place}: {} entries, the chain holds. Head {}", report.entries, report.head)),
         Err(broken) => Err(format!("{case} in {place}: {broken}")),
     }
 }
 
-async fn from_bucket(case: &CaseId, bucket: Option<&str>) -> Result<(String, Vec<(String, Vec<u8>)>), String> {
+/// Where a case is kept, and what is stored of it: key and bytes.
+pub(crate) type Stored = (String, Vec<(String, Vec<u8>)>);
+
+/// The objects of a case, from where the options say.
+pub(crate) async fn stored(case: &CaseId, options: &[&str]) -> Result<Stored, String> {
+    match (crate::option(options, "--directory")?, crate::option(options, "--bucket")?) {
+        (Some(directory), _) => Ok((directory.to_owned(), from_directory(case, Path::new(directory))?)),
+        (None, bucket) => from_bucket(case, bucket).await,
+    }
+}
+
+async fn from_bucket(case: &CaseId, bucket: Option<&str>) -> Result<Stored, String> {
     let bucket = case_bucket(bucket)?;
     let config = tourniquet::aws::load_config(std::time::Duration::from_secs(5)).await;
     let store = CaseStore::new(tourniquet::aws::s3(&config), bucket.clone());

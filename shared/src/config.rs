@@ -146,6 +146,17 @@ fn milliseconds(variable: &'static str, text: &str) -> Result<Duration, ConfigEr
         .ok_or_else(|| ConfigError::Invalid { variable, reason: format!("`{text}` is not a number of milliseconds up to 15000") })
 }
 
+/// Writes lines to standard output as they are: CloudWatch reads metrics only out of a line that is nothing else.
+#[cfg(feature = "respond")]
+pub(crate) fn write_lines(lines: &[String]) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        // Who cannot write to the log has nobody to tell.
+        drop(writeln!(out, "{line}"));
+    }
+}
+
 /// Sends log lines to standard output as JSON, with their time, up to `info`.
 ///
 /// An own subscriber, because the runtime's default drops the time and at TRACE writes the event's payload.

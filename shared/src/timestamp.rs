@@ -56,6 +56,12 @@ impl Timestamp {
         self.0.unix_timestamp()
     }
 
+    /// Milliseconds since `earlier`; nothing where that was later.
+    #[must_use]
+    pub fn milliseconds_since(self, earlier: Self) -> Option<u64> {
+        u64::try_from((self.0 - earlier.0).whole_milliseconds()).ok()
+    }
+
     /// The instant `duration` later, saturating at the end of time.
     #[must_use]
     pub fn plus(self, duration: std::time::Duration) -> Self {

@@ -16,6 +16,8 @@ pub struct Journal {
     head: Option<(u32, String)>,
     /// The last entry.
     last: Option<Entry>,
+    /// Every entry, where this delivery wrote them all: then the ledger is known without reading it.
+    whole: Option<Vec<Entry>>,
 }
 
 /// How often an entry finds its place taken by a writer of another kind before that is left to a retry.
@@ -25,7 +27,7 @@ impl Journal {
     /// The ledger of a case that does not exist yet.
     #[must_use]
     pub fn empty(case: CaseId) -> Self {
-        Self { case, head: None, last: None }
+        Self { case, head: None, last: None, whole: Some(Vec::new()) }
     }
 
     /// The ledger of a case as it stands, with `memory` stored if a crash kept it from being so.
@@ -51,6 +53,7 @@ impl Journal {
         })?;
         self.head = Some((entry.number, sha256(&bytes)));
         self.last = Some(entry);
+        self.whole = None;
         Ok(())
     }
 
@@ -72,6 +75,9 @@ impl Journal {
     pub fn advance(&mut self, entry: &Entry) {
         self.head = Some((entry.number, entry.digest()));
         self.last = Some(entry.clone());
+        if let Some(whole) = &mut self.whole {
+            whole.push(entry.clone());
+        }
     }
 
     /// Appends one record. Where a function of another name has written in the meantime, such as the one that seals
@@ -108,6 +114,17 @@ impl Journal {
             message: format!("other functions kept writing to {}", self.case),
             class: FaultClass::Retryable,
         })
+    }
+
+    /// The whole ledger, read only where others have written to it.
+    ///
+    /// # Errors
+    /// When it has to be read and cannot be.
+    pub async fn entries(&self, store: &CaseStore) -> Result<Vec<Entry>, Fault> {
+        match &self.whole {
+            Some(whole) => Ok(whole.clone()),
+            None => store.entries(&self.case).await,
+        }
     }
 
     /// The number of the last entry; 0 where there is none.

@@ -1,4 +1,5 @@
-//! The case bucket. Every write is conditional: nothing is ever overwritten unseen (CONTAINMENT H6).
+//! The case bucket. Every write is conditional but that of the page, which is made of the others: nothing is ever
+//! overwritten unseen (CONTAINMENT H6).
 
 #[cfg(feature = "seal")]
 mod kept;
@@ -137,6 +138,18 @@ impl CaseStore {
     /// When the write fails, or another event stands in its place.
     pub async fn keep_event(&self, case: &CaseId, event: &[u8]) -> Result<(), Fault> {
         self.put_once(&event_key(case, &crate::text::sha256(event)), event.to_vec()).await
+    }
+
+    /// Stores the case's page, over the one before: the bucket keeps every version. It is made of the ledger and can be
+    /// made again, so nothing depends on it.
+    ///
+    /// # Errors
+    /// When the write fails.
+    pub async fn keep_page(&self, case: &CaseId, page: String) -> Result<(), Fault> {
+        let request = self.s3.put_object().bucket(&self.bucket).key(page_key(case));
+        let request = request.content_type("text/html; charset=utf-8").checksum_algorithm(ChecksumAlgorithm::Sha256);
+        request.body(ByteStream::from(page.into_bytes())).send().await?;
+        Ok(())
     }
 
     /// Stores a piece of evidence, and says where. The key holds the hash: the same piece twice is stored once, and
@@ -304,6 +317,10 @@ pub struct Evidence {
     pub sha256: String,
     /// Its length.
     pub bytes: usize,
+}
+
+fn page_key(case: &CaseId) -> String {
+    format!("cases/{case}/report.html")
 }
 
 /// The object under `isolation/`.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::timing::Timing;
 use crate::case::CaseId;
 use crate::containment::identity::Sign;
 use crate::containment::{Decision, TargetRecord};
@@ -76,6 +77,9 @@ pub struct TargetResult {
     /// Dependent AWS calls up to and including that change.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cut_off_calls: Option<u32>,
+    /// When it happened; absent where nothing was done in this delivery.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub timing: Option<Timing>,
     /// What containment does not cover.
     pub residual_risk: Vec<String>,
     /// What is new on the principal since the finding's first sighting.
@@ -107,6 +111,7 @@ impl TargetResult {
             steps: Vec::new(),
             cut_off_ms: None,
             cut_off_calls: None,
+            timing: None,
             residual_risk: decision.residual_risk.clone(),
             persistence: decision.persistence.clone(),
             repeat: false,

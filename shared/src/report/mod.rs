@@ -1,8 +1,11 @@
-//! Telling people: the function's answer, the notification, the note on the finding.
+//! Telling people: the function's answer, the notification, the note on the finding, the case's page, the metrics.
 
 pub mod answer;
 pub mod links;
+pub mod metrics;
 pub mod notification;
+pub mod page;
 pub mod sealed;
 #[cfg(feature = "json")]
 pub mod security_hub;
+pub mod timing;

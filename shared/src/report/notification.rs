@@ -150,7 +150,8 @@ pub fn undo_lines(plan: &Plan) -> Vec<String> {
     plan.undo().into_iter().map(|line| plan.redacted(&line)).collect()
 }
 
-fn headline(outcome: &Outcome, name: &str) -> String {
+/// The first line: what happened, and to whom.
+pub(super) fn headline(outcome: &Outcome, name: &str) -> String {
     match outcome {
         Outcome::Contained => format!("CONTAINED: {name}. Read back after the change: it holds."),
         Outcome::Partial(reason) => format!("NOT FULLY CONTAINED: {name}. {reason}"),
@@ -208,7 +209,9 @@ fn not_done(told: Told<'_>) -> Vec<String> {
     steps.chain(unread).collect()
 }
 
-fn next(told: Told<'_>) -> Vec<String> {
+/// What a person has to do, keys redacted.
+#[must_use]
+pub fn next(told: Told<'_>) -> Vec<String> {
     let mut lines = told.decision.next_steps.clone();
     if matches!(told.result.outcome, Outcome::Proposed(_) | Outcome::Observed) {
         lines.push(format!(
@@ -272,7 +275,7 @@ fn key(target: &Target) -> Option<&AccessKeyId> {
 }
 
 /// `user/svc-build` of an ARN, with the session where the target is one; a label as it is.
-fn short_name(target: &TargetRecord) -> String {
+pub(super) fn short_name(target: &TargetRecord) -> String {
     let name = crate::id::Arn::parse(&target.arn).map_or_else(|_| target.arn.clone(), |arn| arn.resource().to_owned());
     let session = target.id.as_deref().and_then(|id| id.split_once(':')).map(|(_, session)| format!(" session {session}"));
     printable(&format!("{name}{}", session.unwrap_or_default()), 120)

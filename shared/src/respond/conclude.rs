@@ -1,5 +1,7 @@
 //! The second half of the walk: act on what was remembered, verify, report, settle.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::act::{Attempt, failed_steps, last_of_each, undone_steps};
@@ -15,8 +17,9 @@ use crate::finding::{Finding, Source};
 use crate::outcome::{Outcome, Status};
 use crate::plan::Cut;
 use crate::report::answer::{TargetResult, release_hint};
-use crate::report::notification::{Told, note, notification};
+use crate::report::notification::{Told, next, note, notification};
 use crate::report::security_hub;
+use crate::report::timing::{Timing, fired};
 use crate::step::Step;
 
 /// How often Lambda delivers an event: after the last, a partial containment is reported as what it is.
@@ -122,6 +125,14 @@ impl<K: Kind> Delivery<'_, K> {
             let operation = last.step.permissions()[0].split_once(':').map_or("", |(_, operation)| operation);
             result.cut_off_calls = self.function.clients.calls.depth_of(operation);
         }
+        result.timing = Some(Timing {
+            finding_type: work.decided.finding().finding_type.clone(),
+            first_seen: work.decided.finding().first_seen,
+            fired: fired(self.event),
+            received: self.received,
+            cut: result.cut_off_ms.map(|milliseconds| self.received.plus(Duration::from_millis(milliseconds))),
+            verified: work.verified.held_at,
+        });
         if (work.verified.undone > 0 || work.case.reasserted > 0) && work.verified.contested.is_none() {
             let risk = "somebody undid this containment; it was asserted again, and may be undone again";
             result.residual_risk.insert(0, risk.to_owned());
@@ -150,7 +161,7 @@ impl<K: Kind> Delivery<'_, K> {
             may_be_repeated: work.may_be_repeated,
         };
         let message = notification(told);
-        let text = note(&result);
+        let (text, next) = (note(&result), next(told));
         let publish = async {
             if !news {
                 return Ok(None);
@@ -163,7 +174,8 @@ impl<K: Kind> Delivery<'_, K> {
         let noted = Box::pin(self.note(work.decided.finding(), &text));
         let (published, noted) = tokio::join!(publish, noted);
         let message_id = published.map_err(|fault| work.failed("telling people", &fault, attempts))?;
-        let what = json!({ "result": result, "notification": message_id, "note": { "status": noted, "text": text } });
+        let what =
+            json!({ "result": result, "notification": message_id, "note": { "status": noted, "text": text }, "next": next });
         let written = self.append(&mut work.journal, EntryKind::Reported, &what).await;
         written.map_err(|fault| work.failed("writing the ledger", &fault, attempts))?;
         self.settle(work.case, etag, result, &work.journal, attempts).await
@@ -182,7 +194,11 @@ impl<K: Kind> Delivery<'_, K> {
         let case = OpenCase { state: State::Settled, settled_at: journal.number(), outcome, ..case };
         let failed = |fault: &Fault| Retry::after("settling the case", case.case.to_string(), fault, attempts);
         match self.function.store.replace(&case, etag).await {
-            Ok(Written::Written(_)) => Ok(result),
+            Ok(Written::Written(_)) => {
+                // The outcome stands by now, and no page changes it.
+                self.keep_page(&case.case, journal).await;
+                Ok(result)
+            }
             Ok(Written::Lost) => Err(failed(&taken_over())),
             Err(fault) => Err(failed(&fault)),
         }

@@ -8,6 +8,7 @@ mod identity;
 #[cfg(feature = "instance")]
 mod instance;
 mod kind;
+mod page;
 mod read;
 mod revisit;
 mod source;
@@ -32,6 +33,7 @@ use crate::error::Retry;
 use crate::event::{self, Ignored, Parsed};
 use crate::finding::{Finding, Target};
 use crate::report::answer::{Answer, FindingSummary, TargetResult};
+use crate::report::metrics::metric_lines;
 use crate::timestamp::Timestamp;
 
 #[cfg(feature = "identity")]
@@ -58,6 +60,8 @@ pub(crate) struct Delivery<'a, K> {
     /// When Lambda ends this invocation: until then nobody else works on the case.
     deadline: Timestamp,
     started: Instant,
+    /// The same instant on the clock.
+    received: Timestamp,
     event: &'a [u8],
 }
 
@@ -92,7 +96,7 @@ impl<K: Kind> Function<K> {
         Ok(Self { clients, store, config, responder, kind: PhantomData })
     }
 
-    /// Handles one invocation: the whole walk, and its one log line.
+    /// Handles one invocation: the whole walk, its one log line, and a line of metrics for each result.
     ///
     /// # Errors
     /// Only for what another delivery of the same event can mend.
@@ -101,7 +105,10 @@ impl<K: Kind> Function<K> {
         self.clients.calls.begin();
         let answer = Box::pin(delivery.respond()).await;
         match &answer {
-            Ok(answer) => info!(answer = %serde_json::to_string(answer).unwrap_or_default(), "event handled"),
+            Ok(answer) => {
+                info!(answer = %serde_json::to_string(answer).unwrap_or_default(), "event handled");
+                crate::config::write_lines(&metric_lines(answer));
+            }
             Err(retry) => {
                 error!(error = %retry, "event not finished");
                 // A member's role may have been made again, and its sessions with it: the next try assumes it anew.
@@ -114,7 +121,7 @@ impl<K: Kind> Function<K> {
 
 impl<'a, K: Kind> Delivery<'a, K> {
     fn new(function: &'a Function<K>, event: &'a [u8], context: &Context) -> Self {
-        let started = Instant::now();
+        let (started, received) = (Instant::now(), Timestamp::now());
         let deadline = i64::try_from(context.deadline.div_ceil(1000)).ok().and_then(Timestamp::from_unix);
         // A runtime that gives no deadline is a local one; a minute is the template's timeout.
         let deadline = deadline
@@ -125,7 +132,7 @@ impl<'a, K: Kind> Delivery<'a, K> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             request_id: context.request_id.clone(),
         };
-        Self { function, actor, deadline, started, event }
+        Self { function, actor, deadline, started, received, event }
     }
 
     /// Every target of every finding. One that has to be tried again does not keep the others waiting.

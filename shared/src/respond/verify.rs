@@ -12,6 +12,7 @@ use crate::aws::{Fault, FaultClass};
 use crate::case::EntryKind;
 use crate::case::store::{Etag, Written};
 use crate::error::Retry;
+use crate::timestamp::Timestamp;
 
 /// How often a containment found undone right after the change is asserted within one delivery.
 const ASSERTIONS: u32 = 3;
@@ -25,6 +26,8 @@ pub(super) struct Verified {
     pub(super) contested: Option<String>,
     /// Why it could not be read back, or what became of the principal.
     pub(super) unverified: Option<String>,
+    /// When it was found to hold.
+    pub(super) held_at: Option<Timestamp>,
 }
 
 impl<K: Kind> Delivery<'_, K> {
@@ -60,6 +63,7 @@ impl<K: Kind> Delivery<'_, K> {
             work.verified.unverified =
                 (!K::unread(&state).is_empty()).then(|| format!("it could not be read back: {}", K::unread(&state).join(", ")));
             if missing.is_empty() {
+                work.verified.held_at = work.journal.last().map(|entry| entry.at);
                 if K::unread(&state).is_empty() {
                     // What could not be read at first was read now, and holds.
                     work.decided.memory.decision.unread.clear();

@@ -13,6 +13,9 @@ mod guardrails;
 mod hostile_report;
 mod instance;
 mod merged;
+mod metrics;
+
+mod page;
 mod plan;
 mod report;
 mod rungs;

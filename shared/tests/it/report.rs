@@ -23,7 +23,7 @@ pub(crate) struct Story {
     pub(crate) decision: Decision,
     pub(crate) result: TargetResult,
     /// What there is to undo: what was done.
-    plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 impl Story {
@@ -93,7 +93,7 @@ impl Story {
     }
 }
 
-fn contained_user() -> Story {
+pub(crate) fn contained_user() -> Story {
     Story::new(finding("leaked-access-key"), accused_user(), &observed_user(user()), Outcome::Contained, |_| Status::Done)
 }
 

@@ -14,6 +14,7 @@ from .intrinsics import TemplateError
 
 WITHOUT_MEANING = {
     "AWS::CloudWatch::Alarm": "the lab measures no metrics; its references are resolved all the same",
+    "AWS::CloudWatch::Dashboard": "the lab measures no metrics; its references are resolved all the same",
     "AWS::S3::BucketPolicy": (
         "moto applies an object-level Deny to everybody, whatever its Principal and Condition; over the lab's "
         "plain http a TLS-only policy would close the bucket"

@@ -3,7 +3,7 @@
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::{CaseStore, etag, unreadable};
+use super::{CaseStore, etag, page_key, unreadable};
 use crate::aws::Fault;
 use crate::case::CaseId;
 use crate::id::AccountId;
@@ -16,12 +16,15 @@ const AT_ONCE: usize = 8;
 const MOST_BYTES: u64 = 128 * 1024 * 1024;
 
 impl CaseStore {
-    /// Every object of a case, key and bytes, in key order.
+    /// Every object of a case but its page, key and bytes, in key order. The page is written anew each time, which a
+    /// bucket that takes each key once does not do, and can be made of the others.
     ///
     /// # Errors
     /// When one cannot be listed or read, or all together are too large to be held.
     pub async fn whole(&self, case: &CaseId) -> Result<Vec<(String, Vec<u8>)>, Fault> {
-        let listed = self.listed(&format!("cases/{case}/")).await?;
+        let page = page_key(case);
+        let mut listed = self.listed(&format!("cases/{case}/")).await?;
+        listed.retain(|(key, _)| *key != page);
         let bytes: u64 = listed.iter().map(|(_, size)| size).sum();
         if bytes > MOST_BYTES {
             return Err(unreadable(&format!("the case has {bytes} bytes, up to {MOST_BYTES} are kept")));

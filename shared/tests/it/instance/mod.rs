@@ -1,6 +1,7 @@
 //! The decision about an instance, as a table.
 
 mod missing;
+mod page;
 mod plans;
 mod support;
 mod verdicts;
