@@ -64,8 +64,8 @@ pub(crate) fn matching<'a>(rules: &'a [Rule], event: &[u8], account: &str) -> Re
     Ok(matching)
 }
 
-/// YAML as JSON. `!Ref`, `!Sub` and `!GetAtt` keep their content; what would have to be worked out (`!Select`) becomes
-/// text that no event holds.
+/// YAML as JSON. `!Ref`, `!Sub` and `!GetAtt` keep their content; what would have to be worked out (`!Select`, `!Split`)
+/// becomes text that no event holds, or a list of it.
 fn json(yaml: &Yaml<'_>) -> Value {
     if let Some(sequence) = yaml.as_sequence() {
         return sequence.iter().map(json).collect();
@@ -79,6 +79,8 @@ fn json(yaml: &Yaml<'_>) -> Value {
     }
     match yaml {
         Yaml::Tagged(tag, node) if ["Ref", "Sub", "GetAtt"].contains(&tag.suffix.as_ref()) => json(node),
+        // A list, whatever is split.
+        Yaml::Tagged(tag, _) if tag.suffix == "Split" => Value::from(vec![format!("!{}", tag.suffix)]),
         Yaml::Tagged(tag, _) => Value::from(format!("!{}", tag.suffix)),
         _ => scalar(yaml),
     }
@@ -133,6 +135,11 @@ Resources:
     Type: AWS::Events::Rule
     Properties:
       EventPattern: {source: [aws.ec2], account: [!Select [4, !Split [':', !Ref Role]]]}
+      Targets: [{Id: contain, Arn: !GetAtt ContainInstance.Arn}]
+  Members:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: {source: [aws.ec2], account: !Split [',', !Ref Accounts]}
       Targets: [{Id: contain, Arn: !GetAtt ContainInstance.Arn}]
 ";
 
