@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from lab.client import Lab  # noqa: E402
 from scene import Scene  # noqa: E402
+from sealing import FORENSICS  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,19 @@ def apart():
     """A product in a lab of its own, for tests that make thousands of calls and read every case."""
     with Lab() as running:
         yield Scene(running)
+
+
+@pytest.fixture(scope="module")
+def away():
+    """The product with a forensics account."""
+    with Lab() as running:
+        yield Scene(running, FORENSICS)
+
+
+@pytest.fixture(scope="module")
+def there(away):
+    """The lab as administrator of the forensics account."""
+    return away.lab.in_account(FORENSICS)
 
 
 def pytest_collection_modifyitems(items):

@@ -7,29 +7,14 @@ import subprocess
 import pytest
 from crash_targets_seal import IN_FORENSICS, ForensicCopy
 from lab import policies, seed
-from lab.client import Lab
 from lab.plugin.policy import PolicySet, evaluate
 from lab.stage import BINARIES, FORENSICS_TEMPLATE
 from lab.template import load, pseudo_parameters
 from lab.template.intrinsics import Resolver
 from lab_assertions import refused
-from scene import Scene
 from sealing import (
     FORENSICS, Ledger, asleep, contained, deliver, ids, kept, kept_bucket, of, result_of, tags,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def away():
-    """The product with a forensics account."""
-    with Lab() as running:
-        yield Scene(running, FORENSICS)
-
-
-@pytest.fixture(scope="module")
-def there(away):
-    """The lab as administrator of the forensics account."""
-    return away.lab.in_account(FORENSICS)
 
 
 @pytest.fixture(scope="module")

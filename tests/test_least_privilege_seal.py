@@ -8,19 +8,12 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from lab import organization, seed_instances, stage
-from lab.client import Lab
 from lab_assertions import refused
 from privileges import PROBE, grants_in, listed, statements_of, unused_of
-from scene import ATTEMPTS, Scene
+from scene import ATTEMPTS
 from sealing import (
     FORENSICS, Ledger, asleep, contained, deliver, event, ids, kept, kept_bucket, of, result_of, set_event, settled,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def away():
-    with Lab() as running:
-        yield Scene(running, FORENSICS)
 
 
 @pytest.fixture(scope="module")

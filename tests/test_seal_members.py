@@ -4,25 +4,12 @@ import json
 
 import pytest
 from lab import organization, policies, seed, seed_instances, stage
-from lab.client import Lab
 from lab.plugin.policy import PolicySet, evaluate
 from lab_assertions import refused
-from scene import Scene
 from sealing import FORENSICS, Ledger, asleep, contained, deliver, event, ids, locks, of, settled, tags
 from test_seal_snapshot import bucket_now, names, snapshot_of, without_principal
 
 LISTED, SECOND = organization.MEMBERS
-
-
-@pytest.fixture(scope="module")
-def away():
-    with Lab() as running:
-        yield Scene(running, FORENSICS)
-
-
-@pytest.fixture(scope="module")
-def there(away):
-    return away.lab.in_account(FORENSICS)
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,8 @@ import evidence_hash
 import pytest
 from botocore.exceptions import ClientError
 from lab import organization, policies, seed, seed_instances
-from lab.client import Lab
 from lab.plugin.policy import PolicySet, evaluate
 from lab_assertions import refused
-from scene import Scene
 from sealing import (
     FORENSICS, Ledger, asleep, contained, deliver, event, ids, locks, manifest, of, result_of, set_event, settled, snapshots,
     tags,
@@ -18,19 +16,6 @@ from sealing import (
 
 PATIENT = {"retry_delays_ms": [4000, 8000]}
 """Two deliveries at once wait for each other as they would at Lambda's one and two minutes."""
-
-
-@pytest.fixture(scope="module")
-def away():
-    """The product with a forensics account."""
-    with Lab() as running:
-        yield Scene(running, FORENSICS)
-
-
-@pytest.fixture(scope="module")
-def there(away):
-    """The lab as administrator of the forensics account."""
-    return away.lab.in_account(FORENSICS)
 
 
 @pytest.fixture(scope="module")
