@@ -72,8 +72,10 @@ def test_a_copy_has_the_content_of_its_source(lab, ebs):
     assert content(ebs, done(lab, copy)) == read
     assert content(ebs, other) != read
     zeros = hashlib.sha256(bytes(BLOCK)).hexdigest()
-    assert 0 < list(read.values()).count(zeros) < len(read) / 2
-    assert len(set(read.values())) > len(read) / 2
+    # Which blocks are zeros is a matter of the content, and so of chance: some are, and the rest are all different.
+    written = [digest for digest in read.values() if digest != zeros]
+    assert 0 < len(written) < len(read)
+    assert len(set(written)) == len(written)
 
 
 def refused_with(reason, call, **arguments):
