@@ -125,6 +125,21 @@ class Scene:
         delivery.request_id = first["request_id"]
         return delivery.wait()
 
+    def press(self, button, finding, to=""):
+        """A person presses a button on one finding (ASFF) in Security Hub; wait for the function.
+
+        `button` is the action's id. `to` is as for `fire`. The event comes from the hub of the responder's account,
+        whosever finding it is.
+        """
+        return self.press_each(button, [finding], to)[0]
+
+    def press_each(self, button, findings, to=""):
+        """The same on several findings at once: a delivery for each, since Security Hub sends each as an event."""
+        begun = [self._begin() for _ in findings]
+        for delivery, event_id in zip(begun, self.lab.press(button, findings)):
+            delivery.function, delivery.event_id = to, event_id
+        return [delivery.wait() for delivery in begun]
+
     def invoke(self, event, function=FUNCTION, forged=False):
         """Hand an event to the function asynchronously, past the rules, as EventBridge would."""
         return self.start(event, function, forged).wait()

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tourniquet::containment::identity::{AccessKey, Observed, ObservedRole, ObservedUser, Principal, decide};
-use tourniquet::containment::{AtSource, Decision, Responder, TargetRecord};
+use tourniquet::containment::{AtSource, Decision, Responder, TargetRecord, mode, refused_click};
 use tourniquet::event::{self, Ignored, Parsed, SnapshotEvent};
-use tourniquet::finding::{Finding, Source, Target, Trigger, User};
+use tourniquet::finding::{Button, Finding, Source, Target, User};
 use tourniquet::guardrails::{Guardrails, Ruling, Subject};
-use tourniquet::id::{AccountId, Arn, PrincipalName, UniqueId};
+use tourniquet::id::{AccountId, Arn, PrincipalName, Region, UniqueId};
 use tourniquet::timestamp::Timestamp;
 
 use crate::template;
@@ -99,14 +99,13 @@ fn explain(
     account: Option<&AccountId>,
     now: Timestamp,
 ) -> Result<Explanation, String> {
-    // What is no JSON reaches no rule. The account of the rules is taken to be the event's unless the caller says otherwise.
-    let matching = match serde_json::from_slice::<serde_json::Value>(event) {
-        Ok(value) => {
-            let own = account.map(AccountId::as_str).or_else(|| value.get("account")?.as_str()).unwrap_or_default();
-            template::matching(rules, event, own)?
-        }
-        Err(_) => Vec::new(),
-    };
+    // What is no JSON reaches no rule. Account and Region of the rules are taken to be the event's unless the caller says
+    // otherwise.
+    let value = serde_json::from_slice::<serde_json::Value>(event).unwrap_or_default();
+    let of_event = |field: &str| value.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let own = account.map_or_else(|| of_event("account"), AccountId::as_str);
+    let matching = if value.is_null() { Vec::new() } else { template::matching(rules, event, own)? };
+    let here = AccountId::parse(own).ok().zip(Region::parse(of_event("region")).ok());
     let rule = |rule: &&template::Rule| MatchingRule { name: rule.name.clone(), functions: rule.functions.clone() };
     let mut explanation = Explanation {
         rules: matching.iter().map(rule).collect(),
@@ -115,7 +114,13 @@ fn explain(
         snapshots: event::parse_snapshot_event(event).ok().as_ref().map(snapshots),
     };
     for parsed in event::parse(event) {
-        match parsed {
+        let refused = match (&parsed, &here) {
+            (Parsed::Finding(finding), Some((account, region))) => {
+                refused_click(&finding.trigger, &[Button::Contain, Button::Propose], account, region)
+            }
+            _ => None,
+        };
+        match refused.map_or(parsed, Parsed::Ignored) {
             Parsed::Finding(finding) => {
                 let explained = |target: &Target| {
                     let function = function_for(target);
@@ -187,10 +192,7 @@ fn guardrails_say(finding: &Finding, target: &TargetRecord, guardrails: &Guardra
     if let Some(protection) = guardrails.protection(subject) {
         return GuardrailsSay::Protected(protection.because.clone());
     }
-    GuardrailsSay::Ruling(match finding.trigger {
-        Trigger::Event => guardrails.ruling(finding, subject),
-        Trigger::Button { .. } => Ruling { mode: guardrails.ceiling(), rule: "a person pressed the button".to_owned() },
-    })
+    GuardrailsSay::Ruling(mode(guardrails, finding, subject))
 }
 
 fn decide_identity(

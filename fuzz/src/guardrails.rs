@@ -109,7 +109,12 @@ fn check_decision(guardrails: &Result<Guardrails, String>, finding: &Finding, ta
     let text = serde_json::to_string(&decision).expect("JSON");
     assert!(is_printable(&text), "{text}");
     // A click goes as far as the ceiling, never further.
-    let clicked = Finding { trigger: Trigger::Button { action: "contain".to_owned() }, ..finding.clone() };
+    let clicked = Finding {
+        trigger: Trigger::Button {
+            action: "arn:aws:securityhub:eu-west-1:111122223333:action/custom/TourniquetContain".to_owned(),
+        },
+        ..finding.clone()
+    };
     let verdict = decide(&clicked, target, &observed, &walk::responder(finding), walk::now()).verdict;
     assert!(verdict != Verdict::Contain || guardrails.ceiling() == Mode::Contain, "{verdict:?}");
 }

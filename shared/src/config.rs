@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::containment::{Member, Responder};
-use crate::id::{AccountId, Arn, InvalidId};
+use crate::id::{AccountId, Arn, InvalidId, Region};
 
 #[cfg(feature = "seal")]
 pub use seal::{Forensics, SealConfig};
@@ -93,6 +93,16 @@ impl Config {
             deny_group: self.deny_group.clone(),
             members,
         })
+    }
+}
+
+impl Config {
+    /// The Region of the stack: that of its topic.
+    ///
+    /// # Errors
+    /// When the topic's ARN names no Region.
+    pub fn region(&self) -> Result<Region, ConfigError> {
+        Region::parse(self.topic.region()).map_err(|error| invalid("NOTIFICATION_TOPIC_ARN", &error))
     }
 }
 

@@ -125,11 +125,74 @@ pub enum Source {
 pub enum Trigger {
     /// A rule matched the detector's event.
     Event,
-    /// A person chose the finding in Security Hub and pressed the button.
+    /// A person chose the finding in Security Hub and pressed a button: which one, [`Trigger::button`] says.
     Button {
         /// The ARN of the custom action, from the event's `resources[0]`.
         action: String,
     },
+}
+
+impl Trigger {
+    /// Which of our buttons was pressed; none for an event of a detector, and for an action that is none of ours.
+    #[must_use]
+    pub fn button(&self) -> Option<Button> {
+        match self {
+            Self::Event => None,
+            Self::Button { action } => Button::of(&Arn::parse(action).ok()?),
+        }
+    }
+}
+
+/// The custom actions that Tourniquet puts into Security Hub, and what each asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Button {
+    /// Contain what the finding accuses, as far as the guardrails' ceiling lets.
+    Contain,
+    /// Undo the case that contains it.
+    Release,
+    /// Plan, remember and ask; change nothing.
+    Propose,
+}
+
+/// What the resource part of an action's ARN begins with.
+const CUSTOM_ACTION: &str = "action/custom/";
+
+impl Button {
+    /// Every button, in the order they are made in.
+    pub const ALL: [Self; 3] = [Self::Contain, Self::Release, Self::Propose];
+
+    /// Its id in Security Hub: at most 20 letters and digits. It is part of the ARN, so it never changes.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Contain => "TourniquetContain",
+            Self::Release => "TourniquetRelease",
+            Self::Propose => "TourniquetPropose",
+        }
+    }
+
+    /// What the console shows in its list of actions: at most 20 characters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Contain => "Contain",
+            Self::Release => "Release",
+            Self::Propose => "Propose",
+        }
+    }
+
+    /// The button that an action's ARN names, in whatever account and Region.
+    #[must_use]
+    pub fn of(action: &Arn) -> Option<Self> {
+        let id = action.resource().strip_prefix(CUSTOM_ACTION).filter(|_| action.service() == "securityhub")?;
+        Self::ALL.into_iter().find(|button| button.id() == id)
+    }
+
+    /// The ARN of its action in one account and Region.
+    #[must_use]
+    pub fn action(self, account: &AccountId, region: &Region) -> String {
+        format!("arn:{}:securityhub:{region}:{account}:{CUSTOM_ACTION}{}", Partition::of_region(region), self.id())
+    }
 }
 
 /// One thing to contain.

@@ -17,6 +17,7 @@ from .plugin.principals import find_role, iam_of
 from .plugin.services.autoscaling import set_lifecycle_state
 from .plugin.services.ec2_instances import set_instance_store
 from .plugin.services.events import seed_finding
+from .plugin.services.securityhub_actions import press
 from .plugin.world import now
 from .wire import Response
 
@@ -123,6 +124,11 @@ def _seed(lab, body, _):
     account, region = body.get("account") or lab.world.account, body.get("region") or lab.world.region
     lab.detections.seed(account, region, body["finding"])
     return {"id": body["finding"]["id"]}
+
+
+def _press(lab, body, _):
+    """A person presses a button in Security Hub's console."""
+    return {"EventIds": press(lab, body["account"], body["region"], body["action"], body["findings"])}
 
 
 def _deliver(lab, event, query):
@@ -245,6 +251,7 @@ _ROUTES = {
     "DELETE /faults": _clear_faults,
     "POST /guardduty/findings": _seed,
     "POST /events": _deliver,
+    "POST /press": _press,
     "POST /sessions": _mint,
     "POST /signin": _sign_in,
     "POST /ids": _set_ids,

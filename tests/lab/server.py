@@ -33,6 +33,7 @@ from .plugin.principals import Directory  # noqa: E402
 from .plugin.services.bedrock import invoke_with_bearer, is_bearer  # noqa: E402
 from .plugin.services.guardduty import Detections  # noqa: E402
 from .plugin.services.securityhub import Hub  # noqa: E402
+from .plugin.services.securityhub_actions import Actions  # noqa: E402
 from .plugin.sessions import Sessions  # noqa: E402
 from .plugin.snapshots import Snapshots  # noqa: E402
 from .plugin.trail import Trail  # noqa: E402
@@ -51,6 +52,7 @@ class LocalAws:
         self.faults = Faults()
         self.network = Network()
         self.hub = Hub()
+        self.actions = Actions()
         self.detections = Detections()
         self.bus = Bus(self)
         self.snapshots = Snapshots(self)

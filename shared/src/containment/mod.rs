@@ -3,6 +3,7 @@
 //! *Decide* is a pure function of the finding, of what AWS says right now, of the guardrails and of the time. Every
 //! choice CONTAINMENT.md leaves to us is made there.
 
+mod click;
 pub mod identity;
 pub mod instance;
 mod target;
@@ -15,8 +16,10 @@ use crate::finding::Finding;
 use crate::guardrails::{Guardrails, Ruling};
 use crate::id::{AccountId, Arn, Partition};
 use crate::plan::Plan;
+pub use click::refused_click;
 use identity::Sign;
 pub use target::{TargetRecord, also_accused};
+pub use verdict::mode;
 
 /// Who is responding: its account, and what it must never touch.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::{AtSource, Responder, Verdict};
 use crate::event::{Ignored, IgnoredReason};
-use crate::finding::{Finding, Target, Trigger};
+use crate::finding::{Button, Finding, Target, Trigger};
 use crate::guardrails::{Guardrails, Mode, Ruling, Subject};
 use crate::text::printable;
 
@@ -79,6 +79,7 @@ pub(super) fn go_how_far(
     let ruling = mode(guardrails, finding, subject);
     let verdict = match (ruling.mode, source) {
         (Mode::Observe, _) => Verdict::Observe,
+        (Mode::Propose, _) if finding.trigger.button() == Some(Button::Propose) => Verdict::Propose(ruling.rule.clone()),
         (Mode::Propose, _) => Verdict::Propose(format!("the guardrails say propose: {}", ruling.rule)),
         (Mode::Contain, AtSource::Unconfirmed { reason, .. }) => {
             Verdict::Propose(format!("the detector could not be asked whether the finding is real: {}", printable(reason, 200)))
@@ -88,16 +89,20 @@ pub(super) fn go_how_far(
     (verdict, Some(ruling))
 }
 
-/// A rule decides for an event. A person's click means contain, under the ceiling.
-fn mode(guardrails: &Guardrails, finding: &Finding, subject: Subject<'_>) -> Ruling {
-    match &finding.trigger {
-        Trigger::Event => guardrails.ruling(finding, subject),
-        Trigger::Button { .. } if guardrails.ceiling() == Mode::Contain => {
-            Ruling { mode: Mode::Contain, rule: "a person pressed the button".to_owned() }
-        }
-        Trigger::Button { .. } => {
-            let mode = guardrails.ceiling();
-            Ruling { mode, rule: format!("mode = \"{}\" caps the button", mode.as_str()) }
-        }
-    }
+/// A rule decides for an event, a person for a click: Contain goes as far as the ceiling, Propose no further than to ask.
+/// Any other button contains nothing.
+pub fn mode(guardrails: &Guardrails, finding: &Finding, subject: Subject<'_>) -> Ruling {
+    let (asked, name) = match (&finding.trigger, finding.trigger.button()) {
+        (Trigger::Event, _) => return guardrails.ruling(finding, subject),
+        (_, Some(Button::Contain)) => (Mode::Contain, "Contain"),
+        (_, Some(Button::Propose)) => (Mode::Propose, "Propose"),
+        (_, Some(Button::Release) | None) => (Mode::Observe, "a button that contains nothing"),
+    };
+    let ceiling = guardrails.ceiling();
+    let rule = if asked > ceiling {
+        format!("mode = \"{}\" caps the button", ceiling.as_str())
+    } else {
+        format!("a person pressed {name}")
+    };
+    Ruling { mode: asked.min(ceiling), rule }
 }

@@ -101,6 +101,10 @@ pub enum IgnoredReason {
     ProductNotListed,
     /// Its detector has no such finding.
     NotAtSource,
+    /// A custom action of Security Hub that is none of Tourniquet's, or one of another account or Region.
+    NotOurButton,
+    /// A button of Tourniquet's that another function answers.
+    NotForThisFunction,
 }
 
 impl IgnoredReason {
@@ -125,6 +129,8 @@ impl IgnoredReason {
             Self::NotAnInstance => "not_an_instance",
             Self::ProductNotListed => "product_not_listed",
             Self::NotAtSource => "not_at_source",
+            Self::NotOurButton => "not_our_button",
+            Self::NotForThisFunction => "not_for_this_function",
         }
     }
 }

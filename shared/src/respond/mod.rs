@@ -28,10 +28,11 @@ use crate::aws::{Clients, Fault, load_config, warm_up};
 use crate::case::store::CaseStore;
 use crate::case::{Actor, CaseId, Entry, EntryKind, Journal};
 use crate::config::{Config, ConfigError};
-use crate::containment::Responder;
+use crate::containment::{Responder, refused_click};
 use crate::error::Retry;
 use crate::event::{self, Ignored, Parsed};
-use crate::finding::{Finding, Target};
+use crate::finding::{Button, Finding, Target};
+use crate::id::Region;
 use crate::report::answer::{Answer, FindingSummary, TargetResult};
 use crate::report::metrics::metric_lines;
 use crate::timestamp::Timestamp;
@@ -49,6 +50,7 @@ pub struct Function<K> {
     store: CaseStore,
     config: Config,
     responder: Responder,
+    region: Region,
     kind: PhantomData<K>,
 }
 
@@ -71,6 +73,9 @@ enum Handled {
     Ignored(Ignored),
 }
 
+/// The buttons that a function which contains answers.
+const BUTTONS: [Button; 2] = [Button::Contain, Button::Propose];
+
 /// How long INIT may wait for what is only there to save time later.
 const LONGEST_WARM_UP: Duration = Duration::from_secs(3);
 
@@ -87,13 +92,14 @@ impl<K: Kind> Function<K> {
         let clients = Clients::new(&aws, members, config.external_id.clone());
         let store = CaseStore::new(clients.s3.clone(), config.case_bucket.clone());
         let responder = config.responder()?;
+        let region = config.region()?;
         if config.warm_up {
             // What INIT reads is only there to open the connection: each invocation reads the guardrails anew.
             // INIT has ten seconds; a network that hangs must not use them up.
             let warm = async { tokio::join!(store.guardrails(), warm_up(&aws, K::endpoints)) };
             drop(tokio::time::timeout(LONGEST_WARM_UP, warm).await);
         }
-        Ok(Self { clients, store, config, responder, kind: PhantomData })
+        Ok(Self { clients, store, config, responder, region, kind: PhantomData })
     }
 
     /// Handles one invocation: the whole walk, its one log line, and a line of metrics for each result.
@@ -148,6 +154,11 @@ impl<'a, K: Kind> Delivery<'a, K> {
                 }
             };
             answer.finding.get_or_insert_with(|| FindingSummary::from(&*finding));
+            let (account, region) = (&self.function.responder.account, &self.function.region);
+            if let Some(ignored) = refused_click(&finding.trigger, &BUTTONS, account, region) {
+                answer.ignored.push(ignored);
+                continue;
+            }
             let mine: Vec<&Target> = finding.targets.iter().filter(|target| K::is_mine(target)).collect();
             if mine.is_empty() {
                 answer.ignored.push(Ignored { reason: K::NOT_MINE, detail: finding.finding_type.clone() });

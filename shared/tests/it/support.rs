@@ -9,9 +9,9 @@ use tourniquet::containment::identity::{
 };
 use tourniquet::containment::{AtSource, Responder};
 use tourniquet::event::{Parsed, parse};
-use tourniquet::finding::{Finding, RoleSession, Target, User};
+use tourniquet::finding::{Button, Finding, RoleSession, Target, Trigger, User};
 use tourniquet::guardrails::Guardrails;
-use tourniquet::id::{AccessKeyId, AccountId, Arn, InstanceId, Partition, PrincipalName, SessionName, UniqueId};
+use tourniquet::id::{AccessKeyId, AccountId, Arn, InstanceId, Partition, PrincipalName, Region, SessionName, UniqueId};
 use tourniquet::timestamp::Timestamp;
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -136,6 +136,11 @@ pub(crate) fn key(text: &str) -> AccessKeyId {
 
 pub(crate) fn session(text: &str) -> SessionName {
     SessionName::parse(text).expect("a session name")
+}
+
+/// The click on one of the buttons of the responder's account and Region.
+pub(crate) fn pressed(button: Button) -> Trigger {
+    Trigger::Button { action: button.action(&account(), &Region::parse("eu-west-1").expect("a Region")) }
 }
 
 pub(crate) fn responder() -> Responder {

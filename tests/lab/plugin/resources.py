@@ -205,6 +205,11 @@ def _securityhub(operation, _, account):
     if operation.name == "BatchImportFindings":
         arns = {f.get("ProductArn", "*") for f in operation.params.get("Findings") or [{}]}
         return [Need("securityhub:BatchImportFindings", arn) for arn in sorted(arns)]
+    # Of custom actions two take the action's ARN, and two no resource at all.
+    if operation.name in ("UpdateActionTarget", "DeleteActionTarget"):
+        return Need(f"securityhub:{operation.name}", operation.params.get("ActionTargetArn") or "*")
+    if operation.name in ("CreateActionTarget", "DescribeActionTargets"):
+        return Need(f"securityhub:{operation.name}")
     action = operation.name.removesuffix("V2") if operation.name == "BatchUpdateFindingsV2" else operation.name
     return Need(f"securityhub:{action}", f"arn:{PARTITION}:securityhub:{operation.region}:{account}:hub/default")
 

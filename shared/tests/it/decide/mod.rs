@@ -1,5 +1,6 @@
 //! The decision about an identity, as a table.
 
+mod clicks;
 mod ladder;
 mod mfa;
 mod missing;

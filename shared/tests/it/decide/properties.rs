@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tourniquet::containment::identity::{Observed, ObservedRole, ObservedUser, Principal, decide};
 use tourniquet::containment::{AtSource, Decision, Responder, Verdict};
-use tourniquet::finding::{Elsewhere, ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
+use tourniquet::finding::{Button, Elsewhere, ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
 use tourniquet::guardrails::Guardrails;
 use tourniquet::id::{AccountId, InstanceId, PrincipalName};
 use tourniquet::step::{AttachDenyAll, DenyByBoundary, Entity, Step};
@@ -95,7 +95,7 @@ fn a_finding() -> impl Strategy<Value = Finding> {
         finding_type: finding_type.to_owned(),
         severity,
         assumed_roles: Vec::new(),
-        trigger: if pressed { Trigger::Button { action: "contain".to_owned() } } else { Trigger::Event },
+        trigger: if pressed { crate::support::pressed(Button::Contain) } else { Trigger::Event },
         ..claim()
     })
 }

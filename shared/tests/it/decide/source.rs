@@ -4,7 +4,7 @@ use rstest::rstest;
 use tourniquet::containment::identity::{Observed, as_named_at_source, decide};
 use tourniquet::containment::{AtSource, CannotContain, Decision, Verdict};
 use tourniquet::event::{IgnoredReason, Parsed, parse};
-use tourniquet::finding::{Elsewhere, ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
+use tourniquet::finding::{Button, Elsewhere, ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
 use tourniquet::id::AccountId;
 use tourniquet::step::Step;
 
@@ -123,7 +123,7 @@ fn a_session_the_detector_does_not_name_is_skipped(#[case] named: Target) {
 #[test]
 fn a_product_nobody_listed_is_ignored_before_anything_else() {
     let claim = finding("application-finding-unlisted-product");
-    for trigger in [Trigger::Event, Trigger::Button { action: "contain".to_owned() }] {
+    for trigger in [Trigger::Event, crate::support::pressed(Button::Contain)] {
         let decision = decided(&Finding { trigger, ..claim.clone() }, &accused_user(), AtSource::NotKept);
         let Verdict::Ignore(ignored) = &decision.verdict else { unreachable!("{:?}", decision.verdict) };
         assert_eq!(ignored.reason, IgnoredReason::ProductNotListed);

@@ -3,7 +3,7 @@
 use rstest::rstest;
 use tourniquet::containment::identity::{Observed, ObservedRole, ObservedUser, Principal, decide};
 use tourniquet::containment::{CannotContain, Decision, MEMBER_DENY_GROUP, Member, Responder, Verdict};
-use tourniquet::finding::{Elsewhere, ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
+use tourniquet::finding::{Button, Elsewhere, ElsewhereSort, Finding, RoleSession, Target, Trigger, User};
 use tourniquet::guardrails::{Guardrails, Mode};
 use tourniquet::id::{AccountId, Region};
 
@@ -216,7 +216,7 @@ fn protecting(line: &str) -> Guardrails {
 #[case::another_id("unique_id = \"AIDAANOTHERUSEREXAMPL\"", false)]
 #[case::another_account("account = \"444455556666\"", false)]
 fn a_protected_principal_is_skipped(#[case] line: &str, #[case] is_protected: bool) {
-    for trigger in [Trigger::Event, Trigger::Button { action: "contain".to_owned() }] {
+    for trigger in [Trigger::Event, crate::support::pressed(Button::Contain)] {
         let finding = Finding { trigger, ..confirmed() };
         let observed = Observed { guardrails: Ok(protecting(line)), ..observed_user(user()) };
         let decision = decide(&finding, &accused_user(), &observed, &responder(), now());
@@ -251,7 +251,7 @@ fn the_responder_never_contains_itself(#[case] readable: bool) {
 
 #[test]
 fn without_guardrails_a_plan_is_proposed_and_never_carried_out() {
-    for trigger in [Trigger::Event, Trigger::Button { action: "contain".to_owned() }] {
+    for trigger in [Trigger::Event, crate::support::pressed(Button::Contain)] {
         let finding = Finding { trigger, ..confirmed() };
         let observed = Observed { guardrails: Err("guardrails.toml:3: unknown key".to_owned()), ..observed_user(user()) };
         let decision = decide(&finding, &accused_user(), &observed, &responder(), now());
@@ -273,7 +273,7 @@ fn a_person_s_click_contains_what_a_rule_would_only_propose() {
     assert!(matches!(event.verdict, Verdict::Propose(_)));
     let click = pressed(&observed_user(user()));
     assert_eq!(click.verdict, Verdict::Contain);
-    assert_eq!(click.ruling.map(|ruling| ruling.rule).as_deref(), Some("a person pressed the button"));
+    assert_eq!(click.ruling.map(|ruling| ruling.rule).as_deref(), Some("a person pressed Contain"));
     assert_eq!(click.plan, event.plan, "the click carries out what was proposed");
 }
 
@@ -286,6 +286,32 @@ fn a_click_stays_under_the_ceiling(#[case] ceiling: Mode, #[case] rule: &str) {
     let decision = pressed(&Observed { guardrails: Ok(guardrails), ..observed_user(user()) });
     assert_ne!(decision.verdict, Verdict::Contain);
     assert_eq!(decision.ruling.map(|ruling| (ruling.mode, ruling.rule)), Some((ceiling, rule.to_owned())));
+}
+
+#[rstest]
+#[case::propose(Button::Propose, "contain", Mode::Propose, "a person pressed Propose")]
+#[case::propose_under_a_lower_ceiling(Button::Propose, "observe", Mode::Observe, "mode = \"observe\" caps the button")]
+#[case::release(Button::Release, "contain", Mode::Observe, "a person pressed a button that contains nothing")]
+fn no_button_but_contain_contains(#[case] button: Button, #[case] ceiling: &str, #[case] mode: Mode, #[case] rule: &str) {
+    let text = shipped_text().replacen("mode = \"contain\"", &format!("mode = \"{ceiling}\""), 1);
+    let guardrails = Guardrails::parse("guardrails.toml", &text).expect("guardrails");
+    let observed = Observed { guardrails: Ok(guardrails), ..observed_user(user()) };
+    // A rule contains it.
+    let event = decide(&confirmed(), &accused_user(), &observed, &responder(), now());
+    assert_eq!(event.verdict == Verdict::Contain, ceiling == "contain");
+    let clicked = Finding { trigger: crate::support::pressed(button), ..confirmed() };
+    let decision = decide(&clicked, &accused_user(), &observed, &responder(), now());
+    let expected = if mode == Mode::Propose { Verdict::Propose(rule.to_owned()) } else { Verdict::Observe };
+    assert_eq!(decision.verdict, expected);
+    assert_eq!(decision.ruling.map(|ruling| (ruling.mode, ruling.rule)), Some((mode, rule.to_owned())));
+}
+
+#[test]
+fn an_action_of_another_name_contains_nothing() {
+    let action = "arn:aws:securityhub:eu-west-1:111122223333:action/custom/Contain".to_owned();
+    let clicked = Finding { trigger: Trigger::Button { action }, ..confirmed() };
+    let decision = decide(&clicked, &accused_user(), &observed_user(user()), &responder(), now());
+    assert_eq!(decision.verdict, Verdict::Observe);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rstest::rstest;
 use serde_json::Value;
 use tourniquet::event::{Parsed, parse, parse_guardduty_finding};
-use tourniquet::finding::{ElsewhereSort, Finding, Target, Trigger};
+use tourniquet::finding::{Button, ElsewhereSort, Finding, Target, Trigger};
 
 use crate::support::{FIRST_KEY, finding, key, sample};
 
@@ -88,7 +88,7 @@ fn a_guardduty_finding_reads_the_same_from_event_api_and_export(#[case] name: &s
 
 #[rstest]
 #[case::event(Trigger::Event, Some("archived_finding"))]
-#[case::button(Trigger::Button { action: "contain".to_owned() }, None)]
+#[case::button(crate::support::pressed(Button::Contain), None)]
 fn an_archived_finding_at_the_detector_counts_only_for_a_person_s_click(
     #[case] trigger: Trigger,
     #[case] expected: Option<&str>,

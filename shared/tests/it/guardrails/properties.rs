@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use tourniquet::containment::identity::{Observed, ObservedRole, ObservedUser, Principal, decide};
 use tourniquet::containment::{AtSource, Decision, Verdict};
-use tourniquet::finding::{Finding, RoleSession, Target, Trigger, User};
+use tourniquet::finding::{Button, Finding, RoleSession, Target, Trigger, User};
 use tourniquet::guardrails::{Guardrails, Mode};
 use tourniquet::id::{Arn, PrincipalName, UniqueId};
 
@@ -106,7 +106,7 @@ fn accused() -> impl Strategy<Value = Accused> {
 fn claim() -> impl Strategy<Value = Finding> {
     let types = prop_oneof![Just("Trojan:IAMUser/A"), Just("Recon:IAMUser/B"), Just("Recon:EC2/A")];
     (types, 0.0..10.0_f64, any::<bool>()).prop_map(|(finding_type, severity, pressed)| {
-        let trigger = if pressed { Trigger::Button { action: "contain".to_owned() } } else { Trigger::Event };
+        let trigger = if pressed { crate::support::pressed(Button::Contain) } else { Trigger::Event };
         Finding { finding_type: finding_type.to_owned(), severity, trigger, ..finding("leaked-access-key") }
     })
 }

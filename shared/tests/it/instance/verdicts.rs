@@ -4,7 +4,7 @@ use rstest::rstest;
 use tourniquet::containment::instance::{Found, Observed, ObservedInstance, decide};
 use tourniquet::containment::{AtSource, CannotContain, Member, Responder, TargetRecord, Verdict};
 use tourniquet::event::IgnoredReason;
-use tourniquet::finding::{Finding, Instance, Target, Trigger};
+use tourniquet::finding::{Button, Finding, Instance, Target, Trigger};
 use tourniquet::guardrails::Guardrails;
 use tourniquet::id::{AccountId, CaseId, InstanceId};
 
@@ -106,7 +106,7 @@ fn a_role_that_is_not_to_be_touched_is_not_and_the_instance_is_isolated(#[case] 
 
 #[rstest]
 #[case::event(Trigger::Event, "propose", true)]
-#[case::a_person(Trigger::Button { action: "arn:aws:securityhub:eu-west-1:111122223333:action/custom/Contain".to_owned() }, "propose", false)]
+#[case::a_person(crate::support::pressed(Button::Contain), "propose", false)]
 #[case::switched_on(Trigger::Event, "contain", false)]
 fn a_node_of_a_cluster_waits_for_a_person(#[case] trigger: Trigger, #[case] mode: &str, #[case] waits: bool) {
     let guardrails = guardrails_with("cluster_nodes = \"propose\"", &format!("cluster_nodes = \"{mode}\""));

@@ -22,6 +22,7 @@ from . import (  # noqa: F401
     load_balancers,
     s3,
     securityhub,
+    securityhub_actions,
     sns,
     sts,
     trust_policies,
