@@ -104,7 +104,7 @@ fn explain(
     let value = serde_json::from_slice::<serde_json::Value>(event).unwrap_or_default();
     let of_event = |field: &str| value.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
     let own = account.map_or_else(|| of_event("account"), AccountId::as_str);
-    let matching = if value.is_null() { Vec::new() } else { template::matching(rules, event, own)? };
+    let matching = if value.is_null() { Vec::new() } else { template::matching(rules, event, own, of_event("region"))? };
     let here = AccountId::parse(own).ok().zip(Region::parse(of_event("region")).ok());
     let rule = |rule: &&template::Rule| MatchingRule { name: rule.name.clone(), functions: rule.functions.clone() };
     let mut explanation = Explanation {

@@ -5,8 +5,9 @@ use std::path::Path;
 use quamina::Quamina;
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Map, Value};
+use tourniquet::id::{Partition, Region};
 
-/// What `!Ref` calls the account that the template is deployed in.
+/// What `!Ref` calls the account that the template is deployed in; inside a `!Sub` it is `${AWS::AccountId}`.
 const OWN_ACCOUNT: &str = "AWS::AccountId";
 
 /// A rule of the template.
@@ -51,11 +52,18 @@ fn function(resources: &Map<String, Value>, arn: &Value) -> Option<String> {
     matches!(kind, "AWS::Serverless::Function" | "AWS::Lambda::Function").then(|| name.to_owned())
 }
 
-/// The rules that match `event` where the template is deployed in `account`, in the order of their names.
-pub(crate) fn matching<'a>(rules: &'a [Rule], event: &[u8], account: &str) -> Result<Vec<&'a Rule>, String> {
+/// The rules that match `event` where the template is deployed in `account` and `region`, in the order of their names.
+pub(crate) fn matching<'a>(rules: &'a [Rule], event: &[u8], account: &str, region: &str) -> Result<Vec<&'a Rule>, String> {
+    let partition = Region::parse(region).map_or(Partition::Aws, |region| Partition::of_region(&region));
+    // Inside the quotes of JSON text: an event says what it likes.
+    let inside = |text: &str| serde_json::to_string(text).unwrap_or_default()[1..].trim_end().strip_suffix('"').unwrap_or_default().to_owned();
     let mut matcher = Quamina::new();
     for rule in rules {
         let pattern = rule.pattern.to_string().replace(&format!("\"{OWN_ACCOUNT}\""), &Value::from(account).to_string());
+        let pattern = pattern
+            .replace(&format!("${{{OWN_ACCOUNT}}}"), &inside(account))
+            .replace("${AWS::Region}", &inside(region))
+            .replace("${AWS::Partition}", partition.as_str());
         matcher.add_pattern(rule.name.clone(), &pattern).map_err(|error| format!("rule {}: {error}", rule.name))?;
     }
     let names = matcher.matches_for_event(event).map_err(|error| format!("the event cannot be matched: {error}"))?;
@@ -136,6 +144,13 @@ Resources:
     Properties:
       EventPattern: {source: [aws.ec2], account: [!Select [4, !Split [':', !Ref Role]]]}
       Targets: [{Id: contain, Arn: !GetAtt ContainInstance.Arn}]
+  Button:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern:
+        source: [aws.securityhub]
+        resources: [!Sub "arn:${AWS::Partition}:securityhub:${AWS::Region}:${AWS::AccountId}:action/custom/Contain"]
+      Targets: [{Id: contain, Arn: !GetAtt ContainInstance.Arn}]
   Members:
     Type: AWS::Events::Rule
     Properties:
@@ -149,7 +164,7 @@ Resources:
         let rules = rules(&file);
         std::fs::remove_file(&file).expect("the file");
         let rules = rules.expect("rules");
-        let matching = matching(&rules, event.as_bytes(), "111122223333").expect("a match");
+        let matching = matching(&rules, event.as_bytes(), "111122223333", "eu-west-1").expect("a match");
         matching.iter().map(|rule| (rule.name.clone(), rule.functions.join(", "))).collect()
     }
 
@@ -160,6 +175,17 @@ Resources:
             led(r#"{"source":"aws.guardduty"}"#),
             expected.map(|(name, functions)| (name.to_owned(), functions.to_owned()))
         );
+    }
+
+    #[test]
+    fn a_rule_for_a_button_takes_that_of_its_own_account_and_region() {
+        let pressed = |account: &str| {
+            led(&format!(
+                r#"{{"source":"aws.securityhub","resources":["arn:aws:securityhub:eu-west-1:{account}:action/custom/Contain"]}}"#
+            ))
+        };
+        assert_eq!(pressed("111122223333"), [("Button".to_owned(), "contain-instance".to_owned())]);
+        assert_eq!(pressed("4444555566667777"), []);
     }
 
     #[test]

@@ -66,10 +66,7 @@ impl Config {
             member_roles: arns("MEMBER_ROLE_ARNS", &optional("MEMBER_ROLE_ARNS").unwrap_or_default())?,
             external_id: optional("MEMBER_EXTERNAL_ID"),
             deny_group: optional("DENY_GROUP"),
-            call_timeout: match optional("CALL_TIMEOUT_MS") {
-                Some(text) => milliseconds("CALL_TIMEOUT_MS", &text)?,
-                None => CALL_TIMEOUT,
-            },
+            call_timeout: call_timeout()?,
             warm_up: optional("WARM_UP").as_deref() != Some("off"),
             verify_after: milliseconds("VERIFY_AFTER_MS", &required("VERIFY_AFTER_MS")?)?,
         })
@@ -108,6 +105,14 @@ impl Config {
 
 /// How long one try of one AWS call may take, unless the deployment says otherwise.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one try of one AWS call may take, `CALL_TIMEOUT_MS`; 5000 where it is not set.
+///
+/// # Errors
+/// When it is no number of milliseconds.
+pub fn call_timeout() -> Result<Duration, ConfigError> {
+    optional("CALL_TIMEOUT_MS").map_or(Ok(CALL_TIMEOUT), |text| milliseconds("CALL_TIMEOUT_MS", &text))
+}
 
 impl Config {
     /// The member accounts that may be entered, each with its role.

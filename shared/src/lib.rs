@@ -8,6 +8,8 @@ pub mod respond;
 #[cfg(feature = "seal")]
 pub mod seal;
 
+pub mod register;
+
 #[cfg(feature = "aws")]
 pub mod config;
 

@@ -353,6 +353,18 @@ class Lab:
         body = {**self._here({"action": action, "findings": list(findings)}), **({"region": region} if region else {})}
         return self._ask("POST", "/lab/press", body)["EventIds"]
 
+    def expect_answer(self):
+        """A pre-signed `url` where a custom resource's function can answer, and its `id` for `answers`."""
+        return self._ask("POST", "/lab/answers")
+
+    def answers(self, place):
+        """What was answered there so far."""
+        return self._ask("GET", f"/lab/answers?{urlencode({'id': place})}")
+
+    def refuse_answers(self, times):
+        """Let the next PUTs of answers fail."""
+        return self._ask("POST", "/lab/answers/refuse", {"times": times})
+
     def bedrock(self, api_key, model="amazon.titan-text-express-v1"):
         """A model call with a Bedrock API key; (status, body)."""
         headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}

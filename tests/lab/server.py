@@ -25,6 +25,7 @@ from .admin import Admin  # noqa: E402
 from .client import client_for  # noqa: E402
 from .functions import FunctionHost  # noqa: E402
 from .plugin import services  # noqa: E402, F401
+from .plugin.answers import Answers  # noqa: E402
 from .plugin.bus import Bus  # noqa: E402
 from .plugin.faults import Faults  # noqa: E402
 from .plugin.gateway import Gateway  # noqa: E402
@@ -53,6 +54,7 @@ class LocalAws:
         self.network = Network()
         self.hub = Hub()
         self.actions = Actions()
+        self.answers = Answers(self)
         self.detections = Detections()
         self.bus = Bus(self)
         self.snapshots = Snapshots(self)
@@ -61,6 +63,8 @@ class LocalAws:
         self.admin = Admin(self)
 
     def __call__(self, request):
+        if self.answers.wants(request):
+            return self.answers(request)
         if self.admin.wants(request):
             return self.admin(request)
         if is_bearer(request):

@@ -21,7 +21,8 @@ BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 FUNCTION = "contain-identity"
 INSTANCE_FUNCTION = "contain-instance"
 SEAL_FUNCTION = "seal-snapshot"
-FUNCTIONS = (FUNCTION, INSTANCE_FUNCTION, SEAL_FUNCTION)
+REGISTER_FUNCTION = "register-actions"
+FUNCTIONS = (FUNCTION, INSTANCE_FUNCTION, SEAL_FUNCTION, REGISTER_FUNCTION)
 EVENTS = ROOT / "events"
 
 EXTERNAL_ID = "tourniquet-lab"

@@ -10,6 +10,7 @@ mod compute;
 mod fault;
 #[cfg(feature = "json")]
 mod json;
+mod load;
 #[cfg(feature = "blocks")]
 mod pace;
 #[cfg(feature = "seal")]
@@ -21,12 +22,13 @@ mod warm;
 pub use blocks::{Blocks, ebs};
 pub use calls::CallLog;
 #[cfg(feature = "respond")]
-pub use clients::{Access, Clients, load_config, s3};
+pub use clients::{Access, Clients, s3};
 #[cfg(feature = "instance")]
 pub use compute::Compute;
 pub use fault::{Fault, FaultClass, is_no_such_entity};
 #[cfg(feature = "json")]
 pub use json::{Call, JsonService};
+pub use load::load_config;
 #[cfg(feature = "seal")]
 pub use snapshots::{Copying, Snapshot, Snapshots, State};
 #[cfg(feature = "respond")]

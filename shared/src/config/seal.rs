@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{CALL_TIMEOUT, ConfigError, arns, by_account, invalid, milliseconds, optional, required};
+use super::{ConfigError, arns, by_account, call_timeout, invalid, optional, required};
 use crate::id::{AccountId, Arn};
 
 /// What the template tells `seal-snapshot`.
@@ -80,10 +80,7 @@ impl SealConfig {
             external_id: optional("MEMBER_EXTERNAL_ID"),
             forensics,
             content_blocks: optional("CONTENT_HASH_BLOCKS").map_or(Ok(CONTENT_BLOCKS), |text| blocks(&text))?,
-            call_timeout: match optional("CALL_TIMEOUT_MS") {
-                Some(text) => milliseconds("CALL_TIMEOUT_MS", &text)?,
-                None => CALL_TIMEOUT,
-            },
+            call_timeout: call_timeout()?,
         })
     }
 }

@@ -17,6 +17,7 @@ mod metrics;
 
 mod page;
 mod plan;
+mod register;
 mod report;
 mod rungs;
 mod seeds;

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import delivery
+from . import custom, delivery
 from .intrinsics import Resolver, TemplateError, references_in
 from .resources import CREATORS, JUDGED_ELSEWHERE, WITHOUT_MEANING, Account, Properties, Resource, create
 from .source import BUILD_BUCKET, parameter_values, translate
@@ -28,6 +28,12 @@ class Deployment:
     """As registered with the lab."""
     left_out: dict = field(default_factory=dict)
     """Logical id -> why it was not deployed."""
+    stack: str = "tourniquet"
+    source: tuple = ()
+    """The template and its resolver, for outputs that are known later."""
+
+    def renew_outputs(self):
+        self.outputs = outputs_of(*self.source)
 
     def ref(self, logical_id):
         return self.resources[logical_id].ref
@@ -37,27 +43,30 @@ class Deployment:
 
 
 def deploy(template_path, lab, parameters=None, binaries_dir=".", environment=None, guardrails=None,
-           retry_delays_ms=LAB_RETRY_DELAYS_MS, stack="tourniquet"):  # fmt: skip
+           retry_delays_ms=LAB_RETRY_DELAYS_MS, stack="tourniquet", custom_resources=True):  # fmt: skip
     """Deploy the template to a running lab (`client.Lab`) and register its functions there.
 
     `environment` overrides variables of the functions. `guardrails` is the text of the guardrails,
-    by default the file beside the template.
+    by default the file beside the template. `custom_resources` False leaves the functions of those unasked.
     """
     deployment = deploy_stack(template_path, lab, parameters, stack)
     if guardrails is None:
         guardrails = (Path(template_path).parent / GUARDRAILS_KEY).read_text(encoding="utf-8")
     _put_guardrails(lab.client("s3"), deployment, guardrails)
-    register(deployment, lab, binaries_dir, environment, retry_delays_ms)
+    register(deployment, lab, binaries_dir, environment, retry_delays_ms, custom_resources)
     return deployment
 
 
-def register(deployment, lab, binaries_dir, environment=None, retry_delays_ms=LAB_RETRY_DELAYS_MS):
-    """Register the functions of a deployed stack with the lab, anew where it knows them."""
+def register(deployment, lab, binaries_dir, environment=None, retry_delays_ms=LAB_RETRY_DELAYS_MS, custom_resources=True):
+    """Register the functions of a deployed stack with the lab, anew where it knows them, and ask for the custom resources
+    that were made or changed."""
     delivery.check(deployment.resources, lab.account)
     variables = {"AWS_ENDPOINT_URL": lab.endpoint, **LAB_ENVIRONMENT, **(environment or {})}
     deployment.functions = registrations(deployment.resources, Path(binaries_dir).resolve(), variables, retry_delays_ms)
     for registration in deployment.functions:
         lab.register_function(**registration)
+    if custom_resources:
+        custom.ask_pending(deployment, lab)
 
 
 def deploy_stack(template_path, lab, parameters=None, stack="tourniquet"):
@@ -65,10 +74,10 @@ def deploy_stack(template_path, lab, parameters=None, stack="tourniquet"):
     template = translate(template_path, parameters, lab.region)
     resolver = resolver_of(template, parameters, pseudo_parameters(lab.account, lab.region, stack))
     aws = Account(lab.client, lab.account, lab.region, stack)
-    deployment = Deployment(lab.account, lab.region, resolver.resources, {})
+    deployment = Deployment(lab.account, lab.region, resolver.resources, {}, stack=stack, source=(template, resolver))
     for logical_id in creation_order(template["Resources"]):
         deploy_resource(aws, resolver, deployment, logical_id, template["Resources"][logical_id])
-    deployment.outputs = outputs_of(template, resolver)
+    deployment.renew_outputs()
     return deployment
 
 
@@ -136,13 +145,16 @@ def registrations(resources, binaries_dir, variables, retry_delays_ms):
 def deploy_resource(aws, resolver, deployment, logical_id, resource):
     """Create it if its condition holds, and make it known to the references that follow."""
     kind = resource["Type"]
-    if kind not in CREATORS and kind not in WITHOUT_MEANING and kind not in JUDGED_ELSEWHERE:
+    is_custom = kind.startswith(custom.PREFIX)
+    if not (is_custom or kind in CREATORS or kind in WITHOUT_MEANING or kind in JUDGED_ELSEWHERE):
         raise TemplateError(f"{logical_id}: the lab cannot deploy {kind}")
     if "Condition" in resource and not resolver.condition(resource["Condition"]):
         deployment.left_out[logical_id] = f"condition {resource['Condition']} is false"
         return
     values = resolver.resolve(resource.get("Properties", {}))
-    if kind in WITHOUT_MEANING:
+    if is_custom:
+        resolver.resources[logical_id] = Resource(kind, "", custom.Unanswered(), values)
+    elif kind in WITHOUT_MEANING:
         deployment.left_out[logical_id] = WITHOUT_MEANING[kind]
     elif kind in JUDGED_ELSEWHERE:
         _refuse_unknown(logical_id, kind, values)

@@ -52,6 +52,8 @@ class Resource:
     attributes: dict = field(default_factory=dict)
     properties: dict = field(default_factory=dict)
     """As resolved."""
+    changed_from: dict = None
+    """Of a custom resource: the properties its function was asked for before these."""
 
 
 class Properties:

@@ -6,7 +6,8 @@ resource that would go or be replaced.
 
 import json
 
-from .deployment import creation_order, deploy_resource, outputs_of, pseudo_parameters, resolver_of
+from . import custom
+from .deployment import creation_order, deploy_resource, pseudo_parameters, resolver_of
 from .intrinsics import TemplateError
 from .resources import CREATORS, WITHOUT_MEANING, Account, Properties
 from .source import translate
@@ -29,10 +30,14 @@ def update_stack(deployment, template_path, lab, parameters=None, stack="tourniq
             continue
         values = resolver.resolve(resource.get("Properties", {}))
         if values != known.properties:
-            _update(aws, logical_id, known, values)
+            if known.type.startswith(custom.PREFIX):
+                # Asked for once its function is registered anew.
+                known.changed_from = known.properties
+            else:
+                _update(aws, logical_id, known, values)
             known.properties = values
-    deployment.resources = resolver.resources
-    deployment.outputs = outputs_of(template, resolver)
+    deployment.resources, deployment.source = resolver.resources, (template, resolver)
+    deployment.renew_outputs()
     return deployment
 
 
