@@ -56,7 +56,9 @@ fn function(resources: &Map<String, Value>, arn: &Value) -> Option<String> {
 pub(crate) fn matching<'a>(rules: &'a [Rule], event: &[u8], account: &str, region: &str) -> Result<Vec<&'a Rule>, String> {
     let partition = Region::parse(region).map_or(Partition::Aws, |region| Partition::of_region(&region));
     // Inside the quotes of JSON text: an event says what it likes.
-    let inside = |text: &str| serde_json::to_string(text).unwrap_or_default()[1..].trim_end().strip_suffix('"').unwrap_or_default().to_owned();
+    let inside = |text: &str| {
+        serde_json::to_string(text).unwrap_or_default()[1..].trim_end().strip_suffix('"').unwrap_or_default().to_owned()
+    };
     let mut matcher = Quamina::new();
     for rule in rules {
         let pattern = rule.pattern.to_string().replace(&format!("\"{OWN_ACCOUNT}\""), &Value::from(account).to_string());
@@ -149,7 +151,8 @@ Resources:
     Properties:
       EventPattern:
         source: [aws.securityhub]
-        resources: [!Sub "arn:${AWS::Partition}:securityhub:${AWS::Region}:${AWS::AccountId}:action/custom/Contain"]
+        resources:
+          - !Sub arn:${AWS::Partition}:securityhub:${AWS::Region}:${AWS::AccountId}:action/custom/Contain
       Targets: [{Id: contain, Arn: !GetAtt ContainInstance.Arn}]
   Members:
     Type: AWS::Events::Rule

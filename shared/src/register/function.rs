@@ -104,7 +104,8 @@ impl Function {
         let progress = Progress::default();
         let hub = Hub { service: &self.securityhub, account, region };
         let ending = tokio::time::timeout(within, hub.grant(wish, &request.physical_id, &progress)).await;
-        let ending = ending.unwrap_or_else(|_| Ending::Failed("Security Hub did not answer before the function's time was up".to_owned()));
+        let ending =
+            ending.unwrap_or_else(|_| Ending::Failed("Security Hub did not answer before the function's time was up".to_owned()));
         progress.ending(ending)
     }
 }

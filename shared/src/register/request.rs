@@ -52,7 +52,8 @@ impl Request {
             _ => Err("the request is neither Create nor Update nor Delete"),
         };
         // The same for every delivery of one request; another for the next, so that a Delete of this one finds its own.
-        let made = || format!("tourniquet-buttons-{}", &sha256(format!("{stack_id}\n{logical_id}\n{request_id}").as_bytes())[..12]);
+        let made =
+            || format!("tourniquet-buttons-{}", &sha256(format!("{stack_id}\n{logical_id}\n{request_id}").as_bytes())[..12]);
         let physical_id = if given.is_empty() || text("RequestType") == "Create" { made() } else { given };
         Self { wish, physical_id, stack_id, request_id, logical_id }
     }

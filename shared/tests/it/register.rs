@@ -51,23 +51,23 @@ fn play(mut there: Vec<Action>, requests: &[(Wish, &str)]) -> (Vec<Vec<&'static 
     (called, there)
 }
 
-const CREATE: [&str; 3] = ["create"; 3];
-const UPDATE: [&str; 3] = ["update"; 3];
-const DELETE: [&str; 3] = ["delete"; 3];
-const NOTHING: [&str; 0] = [];
+const CREATE: &[&str] = &["create"; 3];
+const UPDATE: &[&str] = &["update"; 3];
+const DELETE: &[&str] = &["delete"; 3];
+const NOTHING: &[&str] = &[];
 
 use Wish::{Gone, There};
 
 #[rstest]
-#[case::made_and_removed(&[(There, "a"), (Gone, "a")], &[&CREATE, &DELETE], 0)]
-#[case::delivered_twice(&[(There, "a"), (There, "a"), (Gone, "a"), (Gone, "a")], &[&CREATE, &NOTHING, &DELETE, &NOTHING], 0)]
-#[case::updated_without_a_difference(&[(There, "a"), (There, "a")], &[&CREATE, &NOTHING], 3)]
-#[case::a_create_that_failed_elsewhere(&[(There, "a"), (Gone, "never-created")], &[&CREATE, &NOTHING], 3)]
-#[case::replaced(&[(There, "a"), (There, "b"), (Gone, "a")], &[&CREATE, &UPDATE, &UPDATE], 3)]
-#[case::replaced_and_rolled_back(&[(There, "a"), (There, "b"), (Gone, "b")], &[&CREATE, &UPDATE, &UPDATE], 3)]
-#[case::replaced_and_removed(&[(There, "a"), (There, "b"), (Gone, "a"), (Gone, "b")], &[&CREATE, &UPDATE, &UPDATE, &DELETE], 0)]
-#[case::an_old_one_s_delete_comes_late(&[(There, "a"), (Gone, "a"), (There, "b"), (Gone, "a")], &[&CREATE, &DELETE, &CREATE, &NOTHING], 3)]
-#[case::nothing_there(&[(Gone, "a")], &[&NOTHING], 0)]
+#[case::made_and_removed(&[(There, "a"), (Gone, "a")], &[CREATE, DELETE], 0)]
+#[case::delivered_twice(&[(There, "a"), (There, "a"), (Gone, "a"), (Gone, "a")], &[CREATE, NOTHING, DELETE, NOTHING], 0)]
+#[case::updated_without_a_difference(&[(There, "a"), (There, "a")], &[CREATE, NOTHING], 3)]
+#[case::a_create_that_failed_elsewhere(&[(There, "a"), (Gone, "never-created")], &[CREATE, NOTHING], 3)]
+#[case::replaced(&[(There, "a"), (There, "b"), (Gone, "a")], &[CREATE, UPDATE, UPDATE], 3)]
+#[case::replaced_and_rolled_back(&[(There, "a"), (There, "b"), (Gone, "b")], &[CREATE, UPDATE, UPDATE], 3)]
+#[case::replaced_and_removed(&[(There, "a"), (There, "b"), (Gone, "a"), (Gone, "b")], &[CREATE, UPDATE, UPDATE, DELETE], 0)]
+#[case::an_old_one_s_delete_comes_late(&[(There, "a"), (Gone, "a"), (There, "b"), (Gone, "a")], &[CREATE, DELETE, CREATE, NOTHING], 3)]
+#[case::nothing_there(&[(Gone, "a")], &[NOTHING], 0)]
 fn the_actions_live_as_long_as_somebody_needs_them(
     #[case] requests: &[(Wish, &str)],
     #[case] expected: &[&[&str]],
@@ -99,8 +99,7 @@ fn what_somebody_changed_or_removed_is_put_right() {
     let (_, mut there) = play(Vec::new(), &[(There, "a")]);
     there.retain(|action| action.button != Button::Propose);
     there[0].name = "Something else".to_owned();
-    let words: Vec<_> =
-        changes(There, "a", &there).iter().map(|change| (change.word(), change.button())).collect();
+    let words: Vec<_> = changes(There, "a", &there).iter().map(|change| (change.word(), change.button())).collect();
     assert_eq!(words, [("update", Button::Contain), ("create", Button::Propose)]);
 }
 
