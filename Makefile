@@ -122,7 +122,7 @@ lab: tools ## a lab in the foreground; its address goes to .lab/ready.json
 	@$(LAB) -m lab serve --port 0 --ready-file .lab/ready.json
 
 # As the template names them.
-FUNCTIONS := ContainIdentity ContainInstance SealSnapshot
+FUNCTIONS := ContainIdentity ContainInstance SealSnapshot RegisterActions
 
 # The first deployment asks and writes samconfig.toml; later ones read it. Guardrails are checked before anything
 # else: an invalid file would turn every containment into a proposal.

@@ -133,7 +133,7 @@ def test_binaries_for_the_c_library_of_lambda_are_deployed(built):
     assert make_deploy(built, path=built / "binutils").returncode == 0
 
 
-@pytest.mark.parametrize("function", ["ContainIdentity", "ContainInstance", "SealSnapshot"])
+@pytest.mark.parametrize("function", ["ContainIdentity", "ContainInstance", "SealSnapshot", "RegisterActions"])
 def test_binary_for_a_newer_c_library_is_not_deployed(built, function):
     (built / ".aws-sam" / "build" / function / "bootstrap").write_text("GLIBC_2.34\nGLIBC_2.39\n")
     ended = make_deploy(built, path=built / "binutils")

@@ -13,6 +13,8 @@ TEMPLATE = ROOT / "infra" / "template.yaml"
 ACCOUNT, REGION, FORENSICS = "111122223333", "eu-west-1", "555566667777"
 MEMBERS = ("333344445555", "777788889999")
 IDENTITY, INSTANCE, SEAL = "ContainIdentity", "ContainInstance", "SealSnapshot"
+REGISTER = "RegisterActions"
+"""No part of it contains anything: it knows no case, no key and no guardrails."""
 FUNCTIONS = {IDENTITY: "contain-identity", INSTANCE: "contain-instance", SEAL: "seal-snapshot"}
 ALERTING = {
     "FindingFired": IDENTITY,
@@ -25,7 +27,10 @@ ALERTING = {
     "InstanceFindingFired": INSTANCE,
     "InstanceFindingImported": INSTANCE,
     "InstanceFindingImportedV2": INSTANCE,
+    "IdentityButton": IDENTITY,
+    "InstanceButton": INSTANCE,
 }
+BUTTONS = {"IdentityButton": IDENTITY, "InstanceButton": INSTANCE}
 # The first line to the responders is FindingFired's; and a snapshot that is ready alarms nobody.
 SILENT = {"InstanceAccusedToo": INSTANCE, "SnapshotReady": SEAL, "MemberSnapshotReady": SEAL, "CopyReady": SEAL}
 RULES = {**ALERTING, **SILENT}
@@ -91,6 +96,9 @@ def test_pattern_is_literal_and_uses_known_operators(resources, name):
     if RULES[name] == SEAL:
         # Whose snapshots is known at deployment alone.
         assert pattern.pop("account")
+    if name in BUTTONS:
+        # Nor whose buttons.
+        assert pattern.pop("resources")
     assert intrinsics_in(pattern) == []
     assert operators_in(pattern) <= {"prefix", "suffix", "anything-but", "numeric", "exists"}
 
@@ -152,10 +160,19 @@ def test_only_what_needs_the_forensics_account_hangs_on_it(template, resources):
     assert hanging == {"MemberSnapshotReady", "MemberSnapshotReadyInvokes", "MemberAccountsSend"}
 
 
+def test_only_what_the_buttons_need_hangs_on_them(resources):
+    hanging = {name for name, resource in resources.items() if resource.get("Condition") == "HasButtons"}
+    assert hanging == {
+        "RegisterActions", "RegisterActionsLogs", "RegisterActionsRole", "SecurityHubActions", "RegisterActionsErrorsAlarm",
+        "RegisterActionsThrottlesAlarm", *BUTTONS, *(f"{rule}Invokes" for rule in BUTTONS),
+    }  # fmt: skip
+
+
 def test_every_failure_of_a_function_alarms(resources):
     alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
     watched = [(a["MetricName"], a["Dimensions"][0]["Value"]["Ref"]) for a in alarms if a["Namespace"] == "AWS/Lambda"]
-    assert sorted(watched) == sorted((metric, name) for metric in ("Errors", "Throttles") for name in FUNCTIONS)
+    functions = (*FUNCTIONS, REGISTER)
+    assert sorted(watched) == sorted((metric, name) for metric in ("Errors", "Throttles") for name in functions)
     assert all(alarm["AlarmActions"] == [{"Ref": "AlertTopic"}] for alarm in alarms)
 
 
@@ -276,6 +293,54 @@ def test_imported_finding_reaches_the_functions_it_concerns(resources, event, ru
     assert matching(resources, event) == rules
 
 
+def pressed(action, *types, account=ACCOUNT, region=REGION, **finding):
+    finding = {"Resources": [{"Type": kind} for kind in types], **finding}
+    detail = {"actionName": "Contain", "actionDescription": "", "findings": [finding]}
+    arn = f"arn:aws:securityhub:{region}:{account}:action/custom/{action}"
+    kind = "Security Hub Findings - Custom Action"
+    return {"source": "aws.securityhub", "detail-type": kind, "resources": [arn], "detail": detail}
+
+
+SETTLED = {"RecordState": "ARCHIVED", "Workflow": {"Status": "RESOLVED"}, "Severity": {"Label": "LOW"}}
+
+
+@pytest.mark.parametrize(
+    ("event", "rules"),
+    [
+        (pressed("TourniquetContain", "AwsIamAccessKey"), {"IdentityButton"}),
+        (pressed("TourniquetPropose", "AwsIamUser"), {"IdentityButton"}),
+        (pressed("TourniquetContain", "AwsEc2Instance"), {"InstanceButton"}),
+        (pressed("TourniquetPropose", "AwsEc2Instance"), {"InstanceButton"}),
+        (pressed("TourniquetContain", "AwsIamRole", "AwsEc2Instance"), {"IdentityButton", "InstanceButton"}),
+        (pressed("TourniquetContain", "AwsS3Bucket"), set()),
+        # A finding as GuardDuty's own copy has it: without Compliance, whatever its state.
+        (pressed("TourniquetContain", "AwsIamUser", ProductName="GuardDuty", **SETTLED), {"IdentityButton"}),
+        (pressed("TourniquetContain", "AwsIamUser", Compliance={"Status": "FAILED"}), {"IdentityButton"}),
+        (pressed("TourniquetRelease", "AwsIamUser", "AwsEc2Instance"), set()),
+        (pressed("Contain", "AwsIamUser"), set()),
+        (pressed("TourniquetContain2", "AwsIamUser"), set()),
+        (pressed("TourniquetContain", "AwsIamUser", account=MEMBERS[0]), set()),
+        (pressed("TourniquetContain", "AwsIamUser", region="us-east-1"), set()),
+    ],
+)
+def test_a_button_reaches_the_functions_it_concerns(resources, event, rules):
+    assert matching(resources, event) == rules
+
+
+def test_the_second_of_several_findings_is_seen_too(resources):
+    event = pressed("TourniquetContain", "AwsS3Bucket")
+    event["detail"]["findings"] += pressed("TourniquetContain", "AwsEc2Instance")["detail"]["findings"]
+    assert matching(resources, event) == {"InstanceButton"}
+
+
+def test_buttons_take_the_resources_that_the_imported_rules_take(resources):
+    def types(rule):
+        return resources[rule]["Properties"]["EventPattern"]["detail"]["findings"]["Resources"]["Type"]
+
+    assert types("IdentityButton") == types("FindingImported")
+    assert types("InstanceButton") == types("InstanceFindingImported")
+
+
 def snapshot_event(event, result="succeeded", account=ACCOUNT, kind="EBS Snapshot Notification"):
     detail = {"event": event, "result": result}
     return {"source": "aws.ec2", "detail-type": kind, "account": account, "detail": detail}
@@ -372,6 +437,38 @@ def test_role_grants_exactly_what_the_function_calls(resources, function):
     granted = [action for s in role_statements(resources, "Allow", function) for action in as_list(s["Action"])]
     assert set(granted) == GRANTED[function]
     assert not [action for action in granted if "*" in action]
+
+
+def test_role_of_the_buttons_is_for_them_alone(resources):
+    allowed = {
+        (action, arn)
+        for statement in role_statements(resources, "Allow", REGISTER)
+        for action in as_list(statement["Action"])
+        for arn in map(json.dumps, as_list(statement["Resource"]))
+        if action.startswith("securityhub:")
+    }
+    prefix = f"arn:aws:securityhub:{REGION}:{ACCOUNT}:action/custom/Tourniquet"
+    own = [f"{prefix}{name}" for name in ("Contain", "Release", "Propose")]
+    assert {(action, resolved(json.loads(arn))) for action, arn in allowed} == {
+        ("securityhub:DescribeActionTargets", "*"), ("securityhub:CreateActionTarget", "*"),
+        *(("securityhub:UpdateActionTarget", arn) for arn in own),
+        *(("securityhub:DeleteActionTarget", arn) for arn in own),
+    }  # fmt: skip
+    granted = {a for s in role_statements(resources, "Allow", REGISTER) for a in as_list(s["Action"])}
+    assert {a for a in granted if not a.startswith("securityhub:")} == {
+        "sqs:SendMessage", "logs:CreateLogStream", "logs:PutLogEvents",
+    }  # fmt: skip
+    assert not {a for function in FUNCTIONS for a in GRANTED[function]} & {a for a in granted if "ActionTarget" in a}
+
+
+def test_buttons_are_a_custom_resource_that_is_answered_before_cloudformation_gives_up(resources):
+    function, resource = resources[REGISTER]["Properties"], resources["SecurityHubActions"]
+    assert resource["Type"] == "Custom::SecurityHubActions"
+    assert resource["Properties"]["ServiceToken"] == {"Fn::GetAtt": [REGISTER, "Arn"]}
+    tries = function["EventInvokeConfig"]["MaximumRetryAttempts"] + 1
+    assert function["Timeout"] < resource["Properties"]["ServiceTimeout"] <= 3600 and tries == 3
+    assert function["Role"] == {"Fn::GetAtt": [f"{REGISTER}Role", "Arn"]}
+    assert "Environment" not in function
 
 
 TAKES_NO_RESOURCE = {

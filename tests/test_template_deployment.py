@@ -130,6 +130,7 @@ def test_unknown_parameter_is_refused():
     ("name", "value", "message"),
     [
         ("Architecture", "mips", "must be one of"),
+        ("SecurityHubButtons", "yes", "must be one of"),
         ("NotificationEmail", "nobody", "must be an e-mail address"),
         ("MemberRoleArns", MEMBER_ROLES.replace("TourniquetResponder", "Admin"), "must be ARNs of the roles"),
         ("MemberRoleArns", MEMBER_ROLES + ",*", "must be ARNs of the roles"),
@@ -166,7 +167,7 @@ def lab():
 def deployed(lab):
     return deploy(
         TEMPLATE, lab, {"NotificationEmail": "responders@example.com", "CaseRetentionDays": "30"},
-        binaries_dir="/bin-dir", environment={"EXTRA": "1"}, guardrails="# none\n",
+        binaries_dir="/bin-dir", environment={"EXTRA": "1"}, guardrails="# none\n", custom_resources=False,
     )  # fmt: skip
 
 
@@ -298,7 +299,7 @@ def test_member_accounts_may_send_to_the_bus(lab):
 def test_rules_have_their_patterns_and_targets(lab, deployed):
     resources, events = load(TEMPLATE)["Resources"], lab.client("events")
     rules = {name: resource for name, resource in resources.items() if resource["Type"] == "AWS::Events::Rule"}
-    made = {name: rule for name, rule in rules.items() if "Condition" not in rule}
+    made = {name: rule for name, rule in rules.items() if rule.get("Condition", "HasButtons") == "HasButtons"}
     assert set(rules) - set(made) == {"CopyReady", "MemberSnapshotReady"}
     pseudo = Resolver({}, pseudo_parameters(lab.account, lab.region, "tourniquet"))
     for name in made:
@@ -368,13 +369,25 @@ def test_function_is_registered_as_the_template_says(lab, deployed, name):
 
 
 def test_nothing_else_is_registered(deployed):
-    assert [function["name"] for function in deployed.functions] == list(OWN_SETTINGS)
+    assert sorted(function["name"] for function in deployed.functions) == sorted([*OWN_SETTINGS, "register-actions"])
+
+
+def test_function_of_the_buttons_has_no_settings_but_the_lab_s(lab, deployed):
+    (registered,) = [function for function in deployed.functions if function["name"] == "register-actions"]
+    assert registered["environment"] == {"AWS_ENDPOINT_URL": lab.endpoint, "EXTRA": "1", "VERIFY_AFTER_MS": "300"}
+    assert registered["role_arn"] == deployed.outputs["RegisterActionsRoleArn"]
+    assert (registered["timeout"], registered["max_retry_attempts"]) == (60, 2)
+
+
+def test_custom_resource_that_nobody_asked_for_has_no_attributes(deployed):
+    assert deployed.outputs["SecurityHubButtons"] == "(Buttons of a custom resource that was not asked for)"
 
 
 def test_what_is_left_out_is_said(deployed):
     alarms = {
         "OnFailureAlarm", "RuleDeadLetterAlarm", "ErrorsAlarm", "ThrottlesAlarm", "ContainInstanceErrorsAlarm",
         "ContainInstanceThrottlesAlarm", "SealSnapshotErrorsAlarm", "SealSnapshotThrottlesAlarm", "NotContainedAlarm", "SlowCutAlarm",
+        "RegisterActionsErrorsAlarm", "RegisterActionsThrottlesAlarm",
     }  # fmt: skip
     forensics = {"CopyReady", "CopyReadyInvokes", "ForensicsAccountSends"}
     members = {"MemberSnapshotReady", "MemberSnapshotReadyInvokes", "MemberAccountsSend"}

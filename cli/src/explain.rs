@@ -334,7 +334,8 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let rules = template::rules(&root.join("infra/template.yaml")).expect("the template's rules");
         let (function, name) = named(&file);
-        let matching = template::matching(&rules, &std::fs::read(&file).expect("the event"), "111122223333").expect("a match");
+        let matching =
+            template::matching(&rules, &std::fs::read(&file).expect("the event"), "111122223333", "eu-west-1").expect("a match");
         let taken = matching.iter().any(|rule| rule.functions.contains(&function));
         let readme = std::fs::read_to_string(root.join("events/README.md")).expect("the readme");
         let name = format!("`{name}`");

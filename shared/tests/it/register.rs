@@ -6,7 +6,7 @@ use tourniquet::finding::Button;
 use tourniquet::id::{Partition, Region};
 use tourniquet::register::{Action, Change, Ending, Outcome, Request, ResponseUrl, Wish, changes, document};
 
-use crate::support::account;
+use crate::support::{account, events_for};
 
 const URL: &str = "https://cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com/arn%3Aaws%3Astack?\
                    AWSAccessKeyId=AKIAEXAMPLE&Expires=1764412000&Signature=c2VjcmV0";
@@ -274,4 +274,19 @@ fn an_endpoint_that_takes_the_place_of_aws_is_answered_too() {
         assert!(read(url, Partition::Aws, endpoint).is_err(), "{url}");
     }
     assert!(ResponseUrl::read(&json!({}), Partition::Aws, endpoint).is_err());
+}
+
+#[test]
+fn the_sample_requests_are_of_one_resource() {
+    let samples: Vec<(String, Request)> = events_for("register-actions")
+        .into_iter()
+        .map(|(name, bytes)| {
+            let event: Value = serde_json::from_slice(&bytes).expect("JSON");
+            ResponseUrl::read(&event, Partition::Aws, None).expect("a place to answer at");
+            (name, Request::read(&event))
+        })
+        .collect();
+    let wishes: Vec<_> = samples.iter().map(|(name, request)| (name.as_str(), request.wish)).collect();
+    assert_eq!(wishes, [("create", Ok(There)), ("delete", Ok(Gone)), ("update", Ok(There))]);
+    assert!(samples.iter().all(|(_, request)| request.physical_id == samples[0].1.physical_id));
 }
