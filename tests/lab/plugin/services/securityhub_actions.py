@@ -3,7 +3,8 @@
 AWS behaviour: Security Hub API reference, CreateActionTarget, UpdateActionTarget, DeleteActionTarget,
 DescribeActionTargets, EnableSecurityHub, DisableSecurityHub; Security Hub User Guide, "Using custom actions" (an event
 for each finding that was selected, 20 at most, in the account and Region whose console was used) and "EventBridge event
-formats" (`resources` is the action's ARN). Nothing in such an event says who pressed.
+formats" (`resources` is the action's ARN). Nothing in such an event says who pressed. The permission to press,
+`securityhub:SendFindingEvents`, is not asked here: a press comes from an endpoint of the lab.
 """
 
 import copy
