@@ -44,7 +44,7 @@ def crowded(scene):
 
 @pytest.fixture
 def deny_group(scene):
-    return scene.deployment.functions[0]["environment"]["DENY_GROUP"]
+    return scene.deployment.outputs["DenyGroupName"]
 
 
 @pytest.fixture

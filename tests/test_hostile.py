@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 import pytest
-from lab import policies, seed, undo
+from lab import policies, seed, stage, undo
 
 LIMIT = 1_048_576
 LEVELS = 10_000
@@ -92,7 +92,7 @@ def test_what_the_runtime_cannot_decode_is_kept_in_the_queue(scene, raw):
 def test_lambda_refuses_what_is_no_json(scene, function_sees):
     """Without the lab's own way past it, an undecodable body is refused and no function runs."""
     before = scene.lab.marks()["invocations"]
-    path = f"/2015-03-31/functions/{scene.deployment.functions[0]['name']}/invocations"
+    path = f"/2015-03-31/functions/{stage.FUNCTION}/invocations"
     body = {"detail": b'{"detail": ', "bytes": b"\xff"}[function_sees]
     status, headers, _ = scene.lab.request("POST", path, body)
     assert (status, headers["x-amzn-ErrorType"]) == (400, "InvalidRequestContentException")

@@ -220,7 +220,8 @@ def replay(path):
         protected = seed.User("break-glass", f"arn:aws:iam::{lab.account}:user/break-glass", "")
         if not break_glass:
             protected = seed.user(lab, "break-glass")
-        deployment = stage.deploy_product(lab, protected)
+        # No binary is needed but the one that cargo lambda builds.
+        deployment = stage.deploy_product(lab, protected, custom_resources=False)
         event = with_own_role(lab, deployment, event)
         if function == stage.INSTANCE_FUNCTION:
             text, instances = with_instances(lab, json.dumps(event))

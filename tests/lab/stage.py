@@ -43,7 +43,7 @@ def guardrails(protecting):
     return GUARDRAILS.read_text(encoding="utf-8") + rule
 
 
-def deploy_product(lab, protecting, verify_after_ms=200, members=()):
+def deploy_product(lab, protecting, verify_after_ms=200, members=(), custom_resources=True):
     """The template, as it is, with the debug binaries. It may enter the `members`, whose stacks are made apart."""
     environment = {"VERIFY_AFTER_MS": str(verify_after_ms)}
     return deploy(
@@ -53,6 +53,7 @@ def deploy_product(lab, protecting, verify_after_ms=200, members=()):
         binaries_dir=BINARIES,
         environment=environment,
         guardrails=guardrails(protecting),
+        custom_resources=custom_resources,
     )
 
 
