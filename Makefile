@@ -68,7 +68,7 @@ unit: ## the Rust tests
 	fi
 
 # A lab is one process and so fills one core: what makes most calls runs beside the rest, in labs of its own.
-APART := tests/test_faults.py tests/test_faults_seal.py tests/test_concurrency.py tests/test_concurrency_instance.py
+APART := tests/test_faults.py tests/test_faults_seal.py tests/test_faults_register.py tests/test_concurrency.py tests/test_concurrency_instance.py
 
 # Built as `unit` builds: with other features the EC2 crate would be compiled a second time.
 integration: tools ## the tests against the lab, in two processes; with ARGS="-k name" for pytest in one
