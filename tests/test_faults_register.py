@@ -95,7 +95,7 @@ def test_every_call_may_fail(stack, function, before, request_type, at_call, kin
     assert [attempt["status"] for attempt in asked.attempts] == ["ok"]
     assert asked.status == "FAILED"
     reason = asked.answer["Reason"]
-    done, left = reason.split(" Done: ")[1].split("Not done: ")
+    done, left = reason.split(" Done: ")[1].split("Not confirmed: ")
     if at_call == 1:
         assert reason.startswith("DescribeActionTargets: ") and (done, left) == ("nothing. ", "nothing")
     else:

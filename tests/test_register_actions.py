@@ -201,7 +201,7 @@ def test_too_many_actions_are_told_and_nothing_hangs(stack):
     asked = stack.ask("Create")
     assert asked.status == "FAILED"
     assert "create Release: LimitExceededException" in asked.answer["Reason"]
-    assert "Done: create Contain. Not done: create Release, create Propose" in asked.answer["Reason"]
+    assert "Done: create Contain. Not confirmed: create Release, create Propose" in asked.answer["Reason"]
     stack.ask("Delete", asked.answer["PhysicalResourceId"])
     known = {a["ActionTargetArn"].rsplit("/", 1)[1] for a in stack.hub.describe_action_targets()["ActionTargets"]}
     assert known == {f"Other{number}" for number in range(49)}, "what CloudFormation rolls back leaves nothing of ours"
@@ -216,7 +216,7 @@ def test_security_hub_that_is_slow_is_answered_for_before_lambda_s_deadline(stac
         stack.lab.clear_faults()
     assert [attempt["status"] for attempt in asked.attempts] == ["ok"], "not one that ran out of time"
     assert asked.status == "FAILED"
-    assert "before the function's time was up. Done: nothing. Not done: create Contain" in asked.answer["Reason"]
+    assert "before the function's time was up. Done: nothing. Not confirmed: create Contain" in asked.answer["Reason"]
 
 
 @pytest.mark.parametrize(("refused", "tries"), [(2, 1), (3, 2), (6, 3)])

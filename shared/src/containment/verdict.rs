@@ -91,6 +91,7 @@ pub(super) fn go_how_far(
 
 /// A rule decides for an event, a person for a click: Contain goes as far as the ceiling, Propose no further than to ask.
 /// Any other button contains nothing.
+#[must_use]
 pub fn mode(guardrails: &Guardrails, finding: &Finding, subject: Subject<'_>) -> Ruling {
     let (asked, name) = match (&finding.trigger, finding.trigger.button()) {
         (Trigger::Event, _) => return guardrails.ruling(finding, subject),

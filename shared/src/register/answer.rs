@@ -48,7 +48,7 @@ impl Outcome {
         let text = match &self.ending {
             Ending::Done => format!("Done: {}", list(&self.done)),
             Ending::NoHub => NO_HUB.to_owned(),
-            Ending::Failed(cause) => format!("{cause}. Done: {}. Not done: {}", list(&self.done), list(&self.left)),
+            Ending::Failed(cause) => format!("{cause}. Done: {}. Not confirmed: {}", list(&self.done), list(&self.left)),
         };
         printable(&text, LONGEST_REASON)
     }

@@ -76,7 +76,7 @@ pub fn changes(wish: Wish, physical_id: &str, there: &[Action]) -> Vec<Change> {
     let own = owner(physical_id);
     let known = |button| there.iter().find(|action: &&Action| action.button == button);
     let change = |button| match (wish, known(button)) {
-        (Wish::There, None) => Some(Change::Create { button, description: description(button, &[own.clone()]) }),
+        (Wish::There, None) => Some(Change::Create { button, description: description(button, std::slice::from_ref(&own)) }),
         (Wish::There, Some(action)) => {
             let mut owners = owners(&action.description);
             if !owners.contains(&own) {

@@ -18,8 +18,7 @@ pub(super) struct Progress(Mutex<(Vec<Change>, Vec<Change>)>);
 impl Progress {
     /// How it ends, with what was done by now.
     pub(super) fn ending(&self, ending: Ending) -> Outcome {
-        let (done, left) = self.with(|progress| progress.clone());
-        Outcome { ending, done, left }
+        self.with(|(done, left)| Outcome { ending, done: done.clone(), left: left.clone() })
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut (Vec<Change>, Vec<Change>)) -> T) -> T {

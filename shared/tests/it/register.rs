@@ -138,20 +138,20 @@ fn a_mark_is_read_whatever_stands_before_it() {
 }
 
 #[rstest]
-#[case::create(event("Create"), Ok(There))]
-#[case::update(with(event("Update"), "PhysicalResourceId", "tourniquet-buttons-1"), Ok(There))]
-#[case::delete(with(event("Delete"), "PhysicalResourceId", "tourniquet-buttons-1"), Ok(Gone))]
-#[case::update_of_nothing(event("Update"), Err("the request names no PhysicalResourceId"))]
-#[case::delete_of_nothing(event("Delete"), Err("the request names no PhysicalResourceId"))]
-#[case::another_type(event("Replace"), Err("the request is neither Create nor Update nor Delete"))]
-#[case::no_type(with(event("Create"), "RequestType", Value::Null), Err("the request is neither Create nor Update nor Delete"))]
-#[case::no_stack(with(event("Create"), "StackId", Value::Null), Err("the request names no stack, resource or request"))]
-#[case::a_number_for_a_stack(with(event("Create"), "StackId", 1), Err("the request names no stack, resource or request"))]
-#[case::no_request(with(event("Create"), "RequestId", ""), Err("the request names no stack, resource or request"))]
-#[case::nothing(json!({}), Err("the request names no stack, resource or request"))]
-#[case::no_object(json!([1]), Err("the request names no stack, resource or request"))]
-fn a_request_is_read_or_the_answer_says_why_not(#[case] event: Value, #[case] expected: Result<Wish, &str>) {
-    assert_eq!(Request::read(&event).wish, expected);
+#[case::create(&event("Create"), Ok(There))]
+#[case::update(&with(event("Update"), "PhysicalResourceId", "tourniquet-buttons-1"), Ok(There))]
+#[case::delete(&with(event("Delete"), "PhysicalResourceId", "tourniquet-buttons-1"), Ok(Gone))]
+#[case::update_of_nothing(&event("Update"), Err("the request names no PhysicalResourceId"))]
+#[case::delete_of_nothing(&event("Delete"), Err("the request names no PhysicalResourceId"))]
+#[case::another_type(&event("Replace"), Err("the request is neither Create nor Update nor Delete"))]
+#[case::no_type(&with(event("Create"), "RequestType", Value::Null), Err("the request is neither Create nor Update nor Delete"))]
+#[case::no_stack(&with(event("Create"), "StackId", Value::Null), Err("the request names no stack, resource or request"))]
+#[case::a_number_for_a_stack(&with(event("Create"), "StackId", 1), Err("the request names no stack, resource or request"))]
+#[case::no_request(&with(event("Create"), "RequestId", ""), Err("the request names no stack, resource or request"))]
+#[case::nothing(&json!({}), Err("the request names no stack, resource or request"))]
+#[case::no_object(&json!([1]), Err("the request names no stack, resource or request"))]
+fn a_request_is_read_or_the_answer_says_why_not(#[case] event: &Value, #[case] expected: Result<Wish, &str>) {
+    assert_eq!(Request::read(event).wish, expected);
 }
 
 #[test]
