@@ -73,7 +73,7 @@ impl Function {
         let for_the_answer = FOR_THE_ANSWER.min(left / 2);
         let here = account.as_ref().zip(region.as_ref());
         let outcome = match here {
-            Some((account, region)) => self.carry_out(&request, account, region, left - for_the_answer).await,
+            Some((account, region)) => self.carry_out(&request, account, region, left.saturating_sub(for_the_answer)).await,
             None => Outcome::failed("the function does not know its own account and Region"),
         };
         let document = document(&request, &outcome, here);

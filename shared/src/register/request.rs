@@ -45,9 +45,8 @@ impl Request {
         let incomplete = stack_id.is_empty() || request_id.is_empty() || logical_id.is_empty();
         let wish = match text("RequestType") {
             _ if incomplete => Err("the request names no stack, resource or request"),
-            "Create" => Ok(Wish::There),
             "Update" | "Delete" if given.is_empty() => Err("the request names no PhysicalResourceId"),
-            "Update" => Ok(Wish::There),
+            "Create" | "Update" => Ok(Wish::There),
             "Delete" => Ok(Wish::Gone),
             _ => Err("the request is neither Create nor Update nor Delete"),
         };
