@@ -17,7 +17,7 @@ SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(LINT)/bin:$$PATH" sam
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check supply-chain advisories fuzz unit integration bench lint-template replay explain \
-  verify-case report verify-snapshot lab deploy build tools lint-tools clean
+  verify-case report approve release verify-snapshot lab deploy build tools lint-tools clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,7 +68,8 @@ unit: ## the Rust tests
 	fi
 
 # A lab is one process and so fills one core: what makes most calls runs beside the rest, in labs of its own.
-APART := tests/test_faults.py tests/test_faults_seal.py tests/test_faults_register.py tests/test_concurrency.py tests/test_concurrency_instance.py
+APART := tests/test_faults.py tests/test_faults_seal.py tests/test_faults_register.py tests/test_faults_recheck.py \
+  tests/test_faults_release.py tests/test_concurrency.py tests/test_concurrency_instance.py
 
 # Built as `unit` builds: with other features the EC2 crate would be compiled a second time.
 integration: tools ## the tests against the lab, in two processes; with ARGS="-k name" for pytest in one
@@ -112,6 +113,23 @@ report: ## the case report as a page to print, its chain checked: CASE=... [FILE
 	@test -n "$(CASE)" || { echo 'usage: make report CASE=<case> [FILE=<case>.html]' >&2; exit 2; }
 	@$(CLI) report "$(CASE)" --output "$(or $(FILE),$(CASE).html)"
 
+# As the message of the proposal prints it: PLAN names the plan you read there.
+approve: ## carry out what a case proposes: CASE=... PLAN=... [FUNCTION=contain-identity]
+	@test -n "$(CASE)" && test -n "$(PLAN)" || \
+	  { echo 'usage: make approve CASE=<case> PLAN=<digest in the message> [FUNCTION=contain-instance]' >&2; exit 2; }
+	@aws lambda invoke --function-name "$(or $(FUNCTION),contain-identity)" --cli-binary-format raw-in-base64-out \
+	  --payload '{"approve": {"case": "$(CASE)", "plan": "$(PLAN)"}}' /dev/stdout
+
+comma := ,
+listed = $(if $(1),["$(subst $(comma),"$(comma)",$(1))"],[])
+
+release: ## show what undoing a case would do, and do it at the second time: CASE=... [FORCE=step,...] [REACTIVATE=key,...]
+	@test -n "$(CASE)" || \
+	  { echo 'usage: make release CASE=<case> [FORCE=isolate_interface,...] [REACTIVATE=<key id>,...] [MODE=show|do]' >&2; exit 2; }
+	@aws lambda invoke --function-name release --cli-binary-format raw-in-base64-out --cli-read-timeout 150 \
+	  --payload '{"release": {"case": "$(CASE)", $(if $(MODE),"mode": "$(MODE)"$(comma)) "force": $(call listed,$(FORCE)), "reactivate": $(call listed,$(REACTIVATE))}}' \
+	  /dev/stdout
+
 verify-snapshot: ## recompute a snapshot's hash: SNAPSHOT=snap-... MANIFEST=file or key of the case bucket [CONTENT=1]
 	@test -n "$(SNAPSHOT)" && test -n "$(MANIFEST)" || \
 	  { echo 'usage: make verify-snapshot SNAPSHOT=snap-... MANIFEST=cases/<case>/snapshots/snap-....json [CONTENT=1]' >&2; exit 2; }
@@ -122,7 +140,7 @@ lab: tools ## a lab in the foreground; its address goes to .lab/ready.json
 	@$(LAB) -m lab serve --port 0 --ready-file .lab/ready.json
 
 # As the template names them.
-FUNCTIONS := ContainIdentity ContainInstance SealSnapshot RegisterActions
+FUNCTIONS := ContainIdentity ContainInstance SealSnapshot Recheck Release RegisterActions
 
 # The first deployment asks and writes samconfig.toml; later ones read it. Guardrails are checked before anything
 # else: an invalid file would turn every containment into a proposal.

@@ -10,10 +10,11 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
 
 import boto3
@@ -70,13 +71,16 @@ def handler(event, context):
     source = pool.submit(finding_at_source, detail)
     guardrails = pool.submit(get, "guardrails.toml")
     open_case = pool.submit(get, f"targets/{target}.json")
+    contained = pool.submit(counted)
     state = observe(user, key)
     finding = source.result()
     if open_case.result() is not None:
         return {"outcome": "skipped", "reason": "has a case"}
     if finding is None or finding["Service"].get("Archived") or state["user"]["UserId"] != unique_id:
         return {"outcome": "skipped", "reason": "not what its detector, or IAM, says"}
-    if mode(tomllib.loads(guardrails.result()[0].decode()), finding, state["user"]) != "contain":
+    rules = tomllib.loads(guardrails.result()[0].decode())
+    budget = rules.get("budget", {}).get("total_per_hour", sys.maxsize)
+    if mode(rules, finding, state["user"]) != "contain" or len(contained.result()) >= budget:
         return {"outcome": "proposed"}
 
     case = case_id(detail, target)
@@ -86,7 +90,10 @@ def handler(event, context):
     claim = {"case": case, "target": target, "state": "working", "plan": plan, "memory": memory}
     cut = pool.submit(iam.put_user_policy, UserName=user, PolicyName=DENY_NAME, PolicyDocument=DENY_ALL)
     claimed = pool.submit(put, f"targets/{target}.json", claim, IfNoneMatch="*")
+    hour = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H")
+    count = pool.submit(put, f"budget/counted/{hour}/{detail['accountId']}/{case}.json", {}, IfNoneMatch="*")
     cut.result()
+    count.result()
     etag = claimed.result()["ETag"]
 
     steps = [pool.submit(step, name, user, on) for name, on in plan]
@@ -117,6 +124,14 @@ def handler(event, context):
 def finding_at_source(detail):
     found = guardduty.get_findings(DetectorId=detail["service"]["detectorId"], FindingIds=[detail["id"]])["Findings"]
     return next((finding for finding in found if finding["Id"] == detail["id"]), None)
+
+
+def counted():
+    """What was contained within the hour."""
+    since = datetime.now(timezone.utc) - timedelta(hours=1)
+    after = f"budget/counted/{since.strftime('%Y-%m-%dT%H')}"
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="budget/counted/", StartAfter=after)
+    return [item["Key"] for page in pages for item in page.get("Contents", []) if item["LastModified"] > since]
 
 
 def get(key):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 _NAMES = (
     (re.compile(r"IR-\d{8}-[0-9a-f]{8}"), "<case>"),
     (re.compile(r"event-[0-9a-f]{16}"), "event-<digest>"),
+    (re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}\b"), "<hour>"),
     (re.compile(r"\bA(IDA|ROA)[A-Z0-9]{16,}"), "<id>"),
 )
 

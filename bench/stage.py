@@ -33,7 +33,7 @@ class Stage:
         self.folder = Path(self._folder.name)
         self.lab = Lab().start()
         # The function under test is registered anew; the others have no binary here, and need none.
-        text = stage.GUARDRAILS.read_text(encoding="utf-8")
+        text = stage.unbounded(stage.GUARDRAILS.read_text(encoding="utf-8"))
         deployment = deploy(stage.TEMPLATE, self.lab, guardrails=text, custom_resources=False)
         (self.function,) = [known for known in deployment.functions if known["name"] == stage.FUNCTION]
         self.bucket = deployment.outputs["CaseBucketName"]

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import uuid
 
 from botocore.exceptions import ClientError
 from lab import policies, seed, seed_instances
@@ -29,6 +30,8 @@ class Accused:
     """Where a call stands that its name does not tell: by operation, pattern and which of several it is."""
     read_again = ()
     """Operations by which it is also read back whether the containment holds."""
+    entries_before = 0
+    """How many entries the case has before the event the faults are about, with the one that event begins with."""
     may_be_so = ()
     """Steps that need not be planned after a fault: AWS may have done them, or could not be asked."""
 
@@ -111,6 +114,43 @@ class User(Accused):
         assert all(
             c["active"] for c in original["service_credentials"] + original["ssh_keys"] + original["certificates"]
         )
+
+
+class Approved(User):
+    """Such a user, whose containment was proposed: the event is the press of the button that approves it."""
+
+    entries_before = 3
+    # The ledger's end is read before anything is decided, all of it for the page.
+    stages = {
+        **{("s3:GetObject", f"*/cases/*/{number:04}.json", 1): "page" for number in (1, 3, 4, 5, 6)},
+        ("s3:GetObject", "*/cases/*/0002.json", 2): "page",
+        ("s3:ListObjects", "*/cases/*/", 2): "page",
+    }
+
+    def __init__(self, scene):
+        super().__init__(scene)
+        proposed = scene.accuse(self.user, "anomalous-behaviour-user", "j.doe")
+        self.accused = proposed["detail"]["arn"]
+        delivery = scene.invoke(proposed)
+        assert delivery.result["outcome"] == "proposed", delivery.answer
+        self.event = self.approval(scene, delivery, proposed["detail"]["id"])
+
+    def approval(self, scene, _, finding):
+        return {**scene.accuse(self.user, "custom-action-user", "j.doe", finding=finding), "id": str(uuid.uuid4())}
+
+    @property
+    def finding_id(self):
+        return self.accused
+
+
+class ApprovedByLine(Approved):
+    """The same, approved by invoking the function: the case's first entry says whose it is."""
+
+    stages = {**Approved.stages, ("s3:GetObject", "*/cases/*/0001.json", 1): "open case"}
+    stages |= {("s3:GetObject", "*/cases/*/0001.json", 2): "page"}
+
+    def approval(self, scene, delivery, _):
+        return {"approve": {"case": delivery.result["case"], "plan": delivery.case.memory["proposal"]["plan"]}}
 
 
 class Member(User):
@@ -261,9 +301,10 @@ class Instance(Accused):
         ("ec2:ModifyNetworkInterfaceAttribute", "*", 3): "offered",
         ("ec2:ModifyNetworkInterfaceAttribute", "*", 4): "offered",
         ("ec2:CreateSnapshots", "*", 1): "offered",
+        ("autoscaling:DescribeAutoScalingGroups", "*", 1): "count",
     }
     """The user data; the rules of the isolation group before and after they are revoked; the timeouts of connections; the
-    whole set of snapshots, in whose place one is taken of each volume."""
+    whole set of snapshots, in whose place one is taken of each volume; the budget of the Auto Scaling group."""
     read_again = ("ec2:DescribeInstanceAttribute",)
     may_be_so = ("deregister_target",)
     """Auto Scaling takes an instance on standby out of its target groups, and registers it again when it comes back."""

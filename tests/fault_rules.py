@@ -84,7 +84,8 @@ TARGETS = ("iam", "ec2", "autoscaling", "elasticloadbalancing")
 
 def changes_target(operation):
     service, name = operation.split(":")
-    return service in TARGETS and not name.startswith(("Get", "List", "Describe"))
+    # The role that is passed to Scheduler is no change of anything.
+    return service in TARGETS and not name.startswith(("Get", "List", "Describe", "PassRole"))
 
 
 def pattern_of(operation, subject):
@@ -93,6 +94,7 @@ def pattern_of(operation, subject):
         key = subject.split("/", 1)[1] if "/" in subject else ""
         key = re.sub(r"^targets/.*", "targets/*", key)
         key = re.sub(r"^cases/[^/]+/", "cases/*/", re.sub(r"(event-|snap-)[0-9a-f]+", r"\1*", key))
+        key = re.sub(r"^budget/.*", "budget/*", key)
         key = re.sub(r"^isolation/.*", "isolation/*", re.sub(r"evidence/[0-9a-f]+-", "evidence/*-", key))
         return f"*/{key}" if key else "*"
     part = re.sub(r"(?<=TourniquetDenySession-)[0-9a-f]{64}", "*", subject.partition(" ")[2])
@@ -109,7 +111,9 @@ def _stage(operation, pattern, changed):
         if name == "PutObject":
             if pattern.endswith("/report.html"):
                 return "page"
-            return "claim" if "targets/" in pattern else "ledger"
+            return "claim" if "targets/" in pattern else "ledger"  # A count, too: the delivery fails without it.
+        if "budget/" in pattern:
+            return "count"
         return "guardrails" if "guardrails" in pattern else "open case"
     if service == "iam":
         if changes_target(operation):
@@ -120,7 +124,8 @@ def _stage(operation, pattern, changed):
         return f"{sort} again" if changed else sort
     if service in ("ec2", "autoscaling", "elasticloadbalancing"):
         return _stage_of_compute(service, name, changed)
-    by_service = {"guardduty": "source", "sns": "tell", "securityhub": "note", "sts": "enter", "cloudtrail": "evidence"}
+    by_service = {"guardduty": "source", "sns": "tell", "securityhub": "note", "sts": "enter", "cloudtrail": "evidence",
+                  "scheduler": "schedule"}
     return by_service[service]
 
 
@@ -152,7 +157,7 @@ def expected(column, call, target):
         return {good}
     if column.kind == "access_denied" and column.scope != "call" and call.operation in target.read_again:
         return {"partial"}
-    if call.stage in ("note", "last use", "evidence", "offered", "page"):
+    if call.stage in ("note", "last use", "evidence", "offered", "page", "schedule"):
         # Nothing depends on it: at most a person is told to look there, or makes the page from the ledger.
         return {good}
     if "isolation/" in call.pattern:
@@ -176,7 +181,8 @@ def expected(column, call, target):
     if call.stage in at_risk or call.stage == "principal again":
         # In the next try it is the first read of all that is refused.
         return {"queue"} if column.scope == "event" else {good}
-    if call.stage in ("guardrails", "source"):
+    if call.stage in ("guardrails", "source", "count"):
+        # What was contained lately is as good as a rule: unread, nothing is contained.
         # People are told of a proposal; what a retry could mend may end in the queue all the same.
         return _without_plan({"proposed"} if refused else {"proposed", "queue"}, target)
     return _without_plan({"partial"}, target)

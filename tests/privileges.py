@@ -21,11 +21,16 @@ def name_of(role_arn):
 
 
 def statements_of(lab, name):
-    """The statements of a role's one policy."""
+    """The statements of a role's one policy, and of those of the template that it shares with others."""
     iam = lab.client("iam")
-    assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
     (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
-    return iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]
+    found = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]
+    for shared in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        assert ":policy/tourniquet/" in shared["PolicyArn"]
+        version = iam.get_policy(PolicyArn=shared["PolicyArn"])["Policy"]["DefaultVersionId"]
+        document = iam.get_policy_version(PolicyArn=shared["PolicyArn"], VersionId=version)["PolicyVersion"]["Document"]
+        found = [*found, *document["Statement"]]
+    return found
 
 
 def listed(value):

@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 
 from lab import organization, seed, stage
 from lab.case_file import CaseFile
-from lab.stage import FUNCTION, INSTANCE_FUNCTION
+from lab.stage import FUNCTION, INSTANCE_FUNCTION, RELEASE_FUNCTION
 
 ATTEMPTS = 3
 """How often Lambda tries an event."""
+
+
+ELSEWHERE = ("s3", "sns", "securityhub", "kms", "sqs", "logs", "scheduler")
+"""Where a function keeps, tells and schedules: not what it contains."""
 
 
 def messages_about(told, case):
@@ -35,6 +39,8 @@ class Scene:
             account: stage.deploy_member(
                 lab, outputs["ContainIdentityRoleArn"], account, instance_role_arn=outputs["ContainInstanceRoleArn"],
                 evidence_role_arn=outputs["SealSnapshotRoleArn"], forensics=forensics,
+                release_role_arn=outputs["ReleaseRoleArn"],
+                recheck_role_arn=outputs["RecheckRoleArn"],
             )
             for account in (*organization.MEMBERS, organization.UNLISTED)
         }  # fmt: skip
@@ -146,7 +152,7 @@ class Scene:
 
     def start(self, event, function=FUNCTION, forged=False, request_id=None):
         """The same without waiting. A forged finding is one that its detector has never heard of; so are bytes."""
-        if not forged and not isinstance(event, bytes) and event["source"] == "aws.guardduty":
+        if not forged and not isinstance(event, bytes) and event.get("source") == "aws.guardduty":
             self.lab.seed_finding(event["detail"])
         delivery = self._begin()
         delivery.request_id = self.lab.invoke_async(function, event, request_id)
@@ -161,6 +167,12 @@ class Scene:
         if new:
             self._seen[record] = max(self._seen[record], new[-1]["n"])
         return self._seen[record]
+
+    def release(self, case, **order):
+        """Order the release of a case as `aws lambda invoke` does, and wait for the answer."""
+        delivery = self._begin()
+        delivery.request_id = self.lab.invoke_async(RELEASE_FUNCTION, {"release": {"case": case, **order}})
+        return delivery.wait()
 
     def copy(self, function=FUNCTION, **settings):
         """Another function of the same binary and role, for faults and settings that concern no other test."""
@@ -260,12 +272,16 @@ class Delivery:
     def writes(self):
         """What the function changed, or tried to change, in IAM."""
         reading = ("Get", "List")
-        return [c["action"] for c in self.calls(service="iam") if not c["action"].startswith(reading)]
+        changes = [c["action"] for c in self.calls(service="iam") if not c["action"].startswith(reading)]
+        # The role that is passed to Scheduler is no change of anything.
+        return [action for action in changes if action != "PassRole"]
 
     def changes(self):
         """What the function changed, or tried to change, in any service but where it keeps and tells."""
         reading = ("Get", "List", "Describe", "BatchGet", "LookupEvents", "AssumeRole")
-        calls = [c for c in self.calls() if c["service"] not in ("s3", "sns", "securityhub", "kms", "sqs", "logs")]
+        calls = [c for c in self.calls() if c["service"] not in ELSEWHERE]
+        # The role that is passed to Scheduler is no change of anything.
+        calls = [c for c in calls if c["action"] != "PassRole"]
         return [c["action"] for c in calls if not c["action"].startswith(reading)]
 
     def messages(self, case=None):

@@ -1,5 +1,6 @@
 """A contained target, accused again: what another finding asks for beyond what was done."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
@@ -66,6 +67,87 @@ def test_finding_that_names_the_instance_widens_the_deny_of_its_session(scene):
     assert f":instance/{instance}" in widened and "IRDenyByUserId" in widened
     _, stolen = seed.instance_session(lab, role, instance)
     dead(lab, stolen)
+
+
+# --- activity after the cut (CONTAINMENT D1) ------------------------------------------------------------------
+
+
+ACTIVE = "GuardDuty also counts refused calls"
+
+
+def seen_again(scene, event, minutes):
+    """GuardDuty's update of a finding: the activity was last seen so many minutes from now."""
+    later = datetime.now(timezone.utc) + timedelta(minutes=minutes)
+    update = json.loads(json.dumps(event))
+    service = update["detail"]["service"]
+    service["eventLastSeen"], service["count"] = text_of(later), int(service.get("count") or 1) + 1
+    update["detail"]["updatedAt"] = text_of(later)
+    return update
+
+
+def cut_an_hour_ago(scene, key):
+    """As if the case's cut had been then."""
+    s3, name = scene.lab.client("s3"), f"targets/{key}.json"
+    case = scene.open_case(key)
+    case["contained_at"] = text_of(datetime.now(timezone.utc) - timedelta(hours=3))
+    s3.put_object(Bucket=scene.bucket, Key=name, Body=json.dumps(case).encode(), ChecksumAlgorithm="SHA256")
+
+
+def test_activity_after_the_cut_is_told_once_though_everything_holds(scene):
+    user = seed.user(scene.lab)
+    event = scene.accuse(user)
+    first = scene.fire(event)
+    assert first.result["outcome"] == "contained"
+    cut_an_hour_ago(scene, f"{scene.lab.account}/user/{user.id}")
+    again = scene.fire(seen_again(scene, event, -100))
+    assert again.result["outcome"] == "partial" and ACTIVE in again.result["reason"]
+    assert again.writes() == []
+    assert ACTIVE in again.message["message"] and "NOT FULLY CONTAINED" in again.message["message"]
+    # The next update, and the same once more, are no news; nor is the outcome taken back.
+    for minutes in (-90, -100):
+        quiet = scene.fire(seen_again(scene, event, minutes))
+        assert quiet.result["repeat"] is True and quiet.result["outcome"] == "partial"
+        assert quiet.messages() == []
+    late = scene.fire(seen_again(scene, event, -30))
+    assert late.result["outcome"] == "partial" and len(late.messages()) == 1, "more than an hour later it is news again"
+    late.case.check_chain()
+
+
+def test_activity_before_the_cut_or_within_its_grace_is_no_news(scene):
+    user = seed.user(scene.lab)
+    event = scene.accuse(user)
+    scene.fire(event)
+    for minutes in (-60, 2):
+        again = scene.fire(seen_again(scene, event, minutes))
+        assert again.result["repeat"] is True and again.result["outcome"] == "contained"
+        assert again.messages() == []
+
+
+def test_activity_after_the_cut_of_what_was_undone_is_asserted_again(scene):
+    user = seed.user(scene.lab)
+    event = scene.accuse(user)
+    scene.fire(event)
+    cut_an_hour_ago(scene, f"{scene.lab.account}/user/{user.id}")
+    scene.lab.client("iam").delete_user_policy(UserName=user.name, PolicyName="TourniquetDenyAll")
+    again = scene.fire(seen_again(scene, event, -1))
+    assert again.result["outcome"] == "contained" and again.writes().count("PutUserPolicy") == 1
+    quiet = scene.fire(seen_again(scene, event, 2))
+    assert quiet.result["repeat"] is True, "what was seen before it was asserted again is explained by that"
+
+
+def test_crash_while_activity_is_told_is_mended(scene):
+    user = seed.user(scene.lab)
+    event = scene.accuse(user)
+    scene.fire(event)
+    cut_an_hour_ago(scene, f"{scene.lab.account}/user/{user.id}")
+    mine = scene.copy(**QUICK)
+    scene.lab.fault(mine, at_call=1, kind="crash_before", action="sns:Publish")
+    update = seen_again(scene, event, -100)
+    again = scene.invoke(update, mine)
+    scene.lab.clear_faults()
+    assert [attempt["status"] for attempt in again.attempts] == ["crashed", "ok"]
+    assert again.result["outcome"] == "partial" and ACTIVE in again.message["message"]
+    assert scene.fire(update).messages() == []
 
 
 # --- a crash while a settled case is taken up again --------------------------------------------------------
@@ -148,7 +230,7 @@ def test_case_that_always_crashed_gets_the_plan_of_the_finding_that_takes_it_up(
     """The first finding's revocation is in force when its last try dies; the second is about a session made since."""
     lab, role = scene.lab, seed.role(scene.lab)
     function = scene.copy(**QUICK, timeout=3)
-    lab.fault(function, at_call=12, kind="crash_after", times=ATTEMPTS)
+    lab.fault(function, at_call=14, kind="crash_after", times=ATTEMPTS)
     lost = scene.invoke(scene.accuse_role(role, *WHOLE_ROLE), function)
     assert [attempt["status"] for attempt in lost.attempts] == ["crashed"] * ATTEMPTS
     lab.clear_faults()

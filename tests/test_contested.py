@@ -2,9 +2,11 @@
 
 import threading
 
+import rechecking
 from botocore.exceptions import ClientError
 from lab import policies, seed
 from lab_assertions import refused
+from scene import messages_about
 
 EVERY_SECONDS = 0.05
 ASSERTIONS = 3
@@ -16,15 +18,16 @@ REASSERTED = 3
 class Adversary:
     """Another administrator of the account, who strips the deny from a user as soon as it is there."""
 
-    def __init__(self, scene, user, once=False):
+    def __init__(self, scene, user, once=False, every=EVERY_SECONDS):
         self.stripped = 0
+        self._every = every
         self._iam = scene.lab.client("iam", seed.user(scene.lab).key)
         self._user, self._once = user, once
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._strip)
 
     def _strip(self):
-        while not self._over.wait(EVERY_SECONDS):
+        while not self._over.wait(self._every):
             try:
                 self._iam.delete_user_policy(UserName=self._user.name, PolicyName="TourniquetDenyAll")
             except ClientError:
@@ -145,6 +148,28 @@ def test_fight_that_starts_again_and_again_ends(scene):
     last = scene.fire(event)
     assert (last.result["outcome"], assertions(last)) == ("contested", 0)
     assert "Attach an SCP" in last.message["message"]
+    first.case.check_chain()
+
+
+def test_program_that_undoes_the_deny_every_half_second_ends_contested(scene):
+    """As published tools do, through the deliveries and the rechecks alike, until the case is contested."""
+    user, since = seed.user(scene.lab), scene.lab.mark()
+    key = f"{scene.lab.account}/user/{user.id}"
+    outcome_now = lambda: (scene.open_case(key) or {}).get("outcome") or {}  # noqa: E731
+    with Adversary(scene, user, every=0.5) as adversary:
+        first = scene.fire(scene.accuse(user))
+        for _ in range(2 * REASSERTED):
+            if outcome_now().get("outcome") == "contested":
+                break
+            scene.lab.wait_for(lambda: not denied(scene, user))
+            rechecking.look(scene, first.result["case"])
+    assert adversary.stripped >= 1
+    assert outcome_now()["outcome"] == "contested"
+    told = messages_about(scene.lab.notifications(), first.result["case"])
+    assert told[-1]["subject"].startswith("[Tourniquet] CONTESTED")
+    assert "aws organizations create-policy" in told[-1]["message"] and user.arn in told[-1]["message"]
+    puts = [c for c in scene.lab.calls(since, action="PutUserPolicy", resource=user.arn) if c["function"]]
+    assert len(puts) <= (1 + REASSERTED) * ASSERTIONS
     first.case.check_chain()
 
 

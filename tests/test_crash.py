@@ -22,7 +22,9 @@ def test_deny_that_went_out_before_it_was_remembered_is_undone_too(scene, kind):
     """The deny runs beside the write that remembers the plan. If that write fails, the retry finds a deny
     that no case knows of yet."""
     target, function = kind(scene), scene.copy(**QUICK)
-    scene.lab.fault(function, at_call=1, kind="internal_error", times=SDK_TRIES, action="s3:PutObject")
+    scene.lab.fault(
+        function, at_call=1, kind="internal_error", times=SDK_TRIES, action="s3:PutObject", resource="*/targets/*"
+    )
     delivery = scene.invoke(target.event, function)
     scene.lab.clear_faults()
     assert [attempt["status"] for attempt in delivery.attempts] == ["error", "ok"]

@@ -7,7 +7,7 @@ import os
 
 import fault_matrix
 import pytest
-from crash_targets import Instance, Key, Member, Recreated, RoleSession, User
+from crash_targets import Approved, ApprovedByLine, Instance, Key, Member, Recreated, RoleSession, User
 from fault_rules import COLUMNS, IN_THE_SDK, LASTING
 from sealing import asleep
 
@@ -17,9 +17,15 @@ EVERYTHING = COLUMNS + LASTING + (IN_THE_SDK if FULL else [])
 SOME = [column for column in EVERYTHING if FULL or column.kind in ("crash_after", "access_denied", "internal_error")]
 # An instance's delivery makes twice the calls of a user's, on the same walk.
 BRIEF = [column for column in EVERYTHING if FULL or column.name in ("garbage", "access_denied", "crash_after")]
-MATRICES = {User: EVERYTHING, RoleSession: EVERYTHING, Recreated: SOME, Key: SOME, Member: EVERYTHING, Instance: BRIEF}
-# The other calls of Member are those of User, with the session that this one gives.
-ROWS = {Member: "sts:AssumeRole"}
+# The same walk once more, asked for in another way.
+CRASHES = [column for column in EVERYTHING if FULL or column.name == "crash_after"]
+MATRICES = {
+    User: EVERYTHING, RoleSession: EVERYTHING, Recreated: SOME, Key: SOME, Member: EVERYTHING, Instance: BRIEF,
+    Approved: SOME, ApprovedByLine: CRASHES,
+}  # fmt: skip
+# The other calls of Member are those of User, with the session that this one gives; those of an approval by invocation
+# are those of one by the button, and the reads that find what is approved.
+ROWS = {Member: "sts:AssumeRole", ApprovedByLine: "s3:"}
 
 
 @pytest.fixture(scope="module")

@@ -124,7 +124,7 @@ def test_nothing_that_creates_or_deletes_an_identity_is_granted(scene):
     destructive = {
         a for a in actions if a.split(":")[1].startswith(("Delete", "Create", "Remove", "Detach", "Terminate"))
     }
-    assert destructive == {"iam:DeleteLoginProfile", "logs:CreateLogStream"}
+    assert destructive == {"iam:DeleteLoginProfile", "logs:CreateLogStream", "scheduler:CreateSchedule"}
 
 
 # --- with the role's own credentials ----------------------------------------------------------------------

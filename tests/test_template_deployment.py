@@ -335,8 +335,10 @@ OWN_SETTINGS = {
         "FORENSICS_ROLE_ARN": "", "FORENSICS_KEY_ARN": "", "FORENSICS_CASE_BUCKET": "", "FORENSICS_EXTERNAL_ID": "",
         "CONTENT_HASH_BLOCKS": "16384",
     },
+    "recheck": {"VERIFY_AFTER_MS": "300", "MEMBER_ROLE_ARNS": "", "MEMBER_EXTERNAL_ID": ""},
+    "release": {"VERIFY_AFTER_MS": "300", "MEMBER_ROLE_ARNS": "", "MEMBER_EXTERNAL_ID": ""},
 }  # fmt: skip
-TIMEOUTS = {"contain-identity": 60, "contain-instance": 120, "seal-snapshot": 900}
+TIMEOUTS = {"contain-identity": 60, "contain-instance": 120, "seal-snapshot": 900, "recheck": 120, "release": 120}
 
 
 @pytest.mark.parametrize("name", OWN_SETTINGS)
@@ -345,7 +347,16 @@ def test_function_is_registered_as_the_template_says(lab, deployed, name):
     outputs, own = deployed.outputs, dict(OWN_SETTINGS[name])
     if name == "contain-identity":
         own["DENY_GROUP"] = deployed.ref("DenyGroup")
-    protected = [outputs[f"{other}RoleArn"] for other in ("ContainIdentity", "ContainInstance", "SealSnapshot")]
+    if name.startswith("contain-") or name == "release":
+        own["SCHEDULE_GROUP"], own["SCHEDULE_ROLE_ARN"] = deployed.ref("ScheduleGroup"), deployed.arn("ScheduleRole")
+        own["SCHEDULE_DEAD_LETTER_ARN"] = deployed.arn("RuleDeadLetterQueue")
+    if name.startswith("contain-"):
+        own["RECHECK_FUNCTION_ARN"] = deployed.arn("Recheck")
+    if name == "recheck":
+        own["CONTAIN_IDENTITY_ARN"] = deployed.arn("ContainIdentity")
+        own["CONTAIN_INSTANCE_ARN"] = deployed.arn("ContainInstance")
+    others = ("ContainIdentity", "ContainInstance", "SealSnapshot", "Recheck", "Release")
+    protected = [outputs[f"{other}RoleArn"] for other in others]
     (registered,) = [function for function in deployed.functions if function["name"] == name]
     assert registered.pop("environment") == {
         "CASE_BUCKET": outputs["CaseBucketName"],
@@ -388,6 +399,7 @@ def test_what_is_left_out_is_said(deployed):
         "OnFailureAlarm", "RuleDeadLetterAlarm", "ErrorsAlarm", "ThrottlesAlarm", "ContainInstanceErrorsAlarm",
         "ContainInstanceThrottlesAlarm", "SealSnapshotErrorsAlarm", "SealSnapshotThrottlesAlarm", "NotContainedAlarm", "SlowCutAlarm",
         "RegisterActionsErrorsAlarm", "RegisterActionsThrottlesAlarm",
+            "RecheckErrorsAlarm", "RecheckThrottlesAlarm", "ReleaseErrorsAlarm", "ReleaseThrottlesAlarm",
     }  # fmt: skip
     forensics = {"CopyReady", "CopyReadyInvokes", "ForensicsAccountSends"}
     members = {"MemberSnapshotReady", "MemberSnapshotReadyInvokes", "MemberAccountsSend"}

@@ -13,7 +13,7 @@ PARTITIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-
 ACCOUNT, MEMBER, FORENSICS = "111122223333", "333344445555", "555566667777"
 TEMPLATES = [stage.TEMPLATE, stage.MEMBER_TEMPLATE, stage.MEMBER_EVENTS_TEMPLATE, stage.FORENSICS_TEMPLATE]
 # Names of services, written alike in every partition.
-SERVICE_PRINCIPALS = {"lambda.amazonaws.com", "events.amazonaws.com", "cloudwatch.amazonaws.com"}
+SERVICE_PRINCIPALS = {"lambda.amazonaws.com", "events.amazonaws.com", "cloudwatch.amazonaws.com", "scheduler.amazonaws.com"}
 
 
 def given(path, partition):
@@ -23,6 +23,8 @@ def given(path, partition):
         seal_role = f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-SealSnapshotRole-1"
         roles = {"ResponderRoleArns": role, "InstanceResponderRoleArns": instance_role}
         roles["EvidenceResponderRoleArns"] = seal_role
+        roles["RecheckerRoleArns"] = f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-RecheckRole-1"
+        roles["ReleaseResponderRoleArns"] = f"arn:{partition}:iam::{ACCOUNT}:role/tourniquet/tourniquet-ReleaseRole-1"
         said = {"ExternalId": "tourniquet", "OrganizationId": "o-0123456789"}
         return {**roles, **said, "ForensicsAccountId": FORENSICS}
     region = PARTITIONS[partition]
@@ -40,6 +42,8 @@ def given(path, partition):
         "MemberRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetResponder",
         "MemberInstanceRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetInstanceResponder",
         "MemberEvidenceRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetEvidence",
+        "MemberRecheckRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetRechecker",
+        "MemberReleaseRoleArns": f"arn:{partition}:iam::{MEMBER}:role/tourniquet/TourniquetReleaser",
         "ForensicsRoleArn": f"arn:{partition}:iam::{FORENSICS}:role/tourniquet/TourniquetForensics-{region}",
         "ForensicsKeyArn": f"arn:{partition}:kms:{region}:{FORENSICS}:key/01234567-89ab-cdef-0123-456789abcdef",
         "ForensicsCaseBucket": "tourniquet-forensics-casebucket-1a2b3c4d5e6f",
@@ -122,6 +126,8 @@ def test_events_are_taken_of_exactly_the_listed_accounts(partition):
         ("MemberRoleArns", "TourniquetResponder", "ContainIdentity"),
         ("MemberInstanceRoleArns", "TourniquetInstanceResponder", "ContainInstance"),
         ("MemberEvidenceRoleArns", "TourniquetEvidence", "SealSnapshot"),
+        ("MemberRecheckRoleArns", "TourniquetRechecker", "Recheck"),
+        ("MemberReleaseRoleArns", "TourniquetReleaser", "Release"),
     ],
 )
 def test_forty_member_accounts_fit(partition, parameter, role, function):

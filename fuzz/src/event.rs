@@ -71,6 +71,7 @@ fn check_finding(finding: &Finding) {
     let action = match &finding.trigger {
         Trigger::Event => "",
         Trigger::Button { action } => action,
+        Trigger::Approval { plan, .. } => plan,
     };
     for (text, limit) in [(&*finding.title, 200), (&finding.finding_type, 128), (&product, 256), (action, 256)] {
         assert!(is_printable(text) && text.chars().count() <= limit, "{text:?}");

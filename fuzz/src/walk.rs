@@ -11,6 +11,7 @@ use tourniquet::case::CaseId;
 use tourniquet::containment::identity::{
     AccessKey, Credential, MfaDevice, Observed, ObservedRole, ObservedUser, Principal, ServiceCredential, decide,
 };
+use tourniquet::containment::proposal::Proposal;
 use tourniquet::containment::{AtSource, Decision, Responder, Verdict};
 use tourniquet::finding::{Finding, Target};
 use tourniquet::guardrails::Guardrails;
@@ -18,6 +19,7 @@ use tourniquet::id::{AccessKeyId, Arn, UniqueId};
 use tourniquet::outcome::{Outcome, Status, StepReport};
 use tourniquet::report::answer::{Answer, FindingSummary, TargetResult};
 use tourniquet::report::notification::{LONGEST_NOTE, Told, note, notification, undo_lines};
+use tourniquet::report::proposal::Question;
 use tourniquet::step::{AttachDenyAll, DenyByBoundary, Entity, Step};
 use tourniquet::timestamp::Timestamp;
 
@@ -26,6 +28,8 @@ use super::text::{is_printable, shell_words};
 /// Guardrails under which every finding is contained.
 pub const CONTAIN_EVERYTHING: &str =
     "version = 1\nmode = \"contain\"\ntrusted_products = [\"*\"]\n[default]\nmode = \"contain\"\n";
+
+const FUNCTION: &str = "arn:aws:lambda:eu-west-1:111122223333:function:contain-identity";
 
 /// More than any message needs; a finding must not be able to make one longer.
 const LONGEST_MESSAGE: usize = 16_384;
@@ -260,6 +264,7 @@ fn check_told(finding: &Finding, target: &Target, decision: &Decision) {
             plan: &decision.plan,
             case_bucket: "tourniquet-cases-111122223333",
             may_be_repeated: false,
+            question: Some(Question { proposal: &Proposal::of(decision, Timestamp::now()), function: FUNCTION }),
         });
         assert!(told.subject.len() < 100 && told.subject.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{}", told.subject);
         assert!(told.text.lines().all(is_printable), "{}", told.text);

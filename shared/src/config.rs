@@ -1,5 +1,8 @@
 //! The function's settings: the one place where the environment is read.
 
+#[cfg(feature = "recheck")]
+mod recheck;
+mod schedules;
 #[cfg(feature = "seal")]
 mod seal;
 
@@ -9,6 +12,9 @@ use std::time::Duration;
 use crate::containment::{Member, Responder};
 use crate::id::{AccountId, Arn, InvalidId, Region};
 
+#[cfg(feature = "recheck")]
+pub use recheck::RecheckConfig;
+pub use schedules::{Rechecks, schedules};
 #[cfg(feature = "seal")]
 pub use seal::{Forensics, SealConfig};
 
@@ -35,6 +41,8 @@ pub struct Config {
     /// How long after a change it is read back, `VERIFY_AFTER_MS`. IAM needs about four seconds to be consistent, and
     /// what undoes a deny does so within one (CONTAINMENT A3).
     pub verify_after: Duration,
+    /// Who looks later whether a containment still holds; without it nobody does.
+    pub rechecks: Option<Rechecks>,
 }
 
 /// A setting that is missing or has no valid form. A person must mend the deployment.
@@ -69,6 +77,7 @@ impl Config {
             call_timeout: call_timeout()?,
             warm_up: optional("WARM_UP").as_deref() != Some("off"),
             verify_after: milliseconds("VERIFY_AFTER_MS", &required("VERIFY_AFTER_MS")?)?,
+            rechecks: Rechecks::from_env()?,
         })
     }
 }

@@ -80,6 +80,13 @@ impl CaseId {
         let digest = sha256(format!("{target_key}{}", finding.id).as_bytes());
         Self::of_day(&finding.first_seen.to_day(), &digest)
     }
+
+    /// The same for a target that was contained before and released: another case than `released`, as deterministic.
+    #[must_use]
+    pub fn after(released: &Self, finding: &Finding, target_key: &str) -> Self {
+        let digest = sha256(format!("{target_key}{}{released}", finding.id).as_bytes());
+        Self::of_day(&finding.first_seen.to_day(), &digest)
+    }
 }
 
 /// A detector's id becomes part of a request's path: nothing but what GuardDuty makes may.
@@ -130,14 +137,30 @@ pub enum Trigger {
         /// The ARN of the custom action, from the event's `resources[0]`.
         action: String,
     },
+    /// A person approved the plan proposed in a case, by invoking the function.
+    Approval {
+        /// The case.
+        case: CaseId,
+        /// The digest of the plan.
+        plan: String,
+    },
 }
 
 impl Trigger {
+    /// Whether a person asked for this.
+    #[must_use]
+    pub fn is_a_persons(&self) -> bool {
+        match self {
+            Self::Event => false,
+            Self::Button { .. } | Self::Approval { .. } => true,
+        }
+    }
+
     /// Which of our buttons was pressed; none for an event of a detector, and for an action that is none of ours.
     #[must_use]
     pub fn button(&self) -> Option<Button> {
         match self {
-            Self::Event => None,
+            Self::Event | Self::Approval { .. } => None,
             Self::Button { action } => Button::of(&Arn::parse(action).ok()?),
         }
     }

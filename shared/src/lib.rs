@@ -3,6 +3,10 @@
 //! A finding walks one way: parse, observe, decide, remember, act, verify, report. The modules below are that walk,
 //! in dependency order from the driver down to the identifiers; nothing knows what stands above it.
 
+#[cfg(feature = "recheck")]
+pub mod recheck;
+#[cfg(feature = "release")]
+pub mod release;
 #[cfg(any(feature = "identity", feature = "instance"))]
 pub mod respond;
 #[cfg(feature = "seal")]

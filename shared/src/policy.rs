@@ -76,6 +76,36 @@ pub fn deny_session(role_id: &UniqueId, session: &SessionName, instance: Option<
     format!(r#"{{"Version":"2012-10-17","Statement":[{by_user_id}{by_instance}]}}"#)
 }
 
+/// The same for the sessions that were issued before `cutoff` alone: what keeps them out once the session's name, or the
+/// instance, may come back (CONTAINMENT A23).
+#[must_use]
+pub fn deny_older_sessions(role_id: &UniqueId, session: &SessionName, instance: Option<&Arn>, cutoff: Timestamp) -> String {
+    let before = format!(r#""DateLessThan":{{"aws:TokenIssueTime":"{}"}}"#, cutoff.to_policy_date());
+    let by_user_id = format!(
+        r#"{{"Sid":"IRDenyByUserId","Effect":"Deny","Action":"*","Resource":"*","Condition":{{"StringEquals":{{"aws:userid":"{role_id}:{session}"}},{before}}}}}"#
+    );
+    let by_instance = instance.map_or_else(String::new, |arn| {
+        format!(
+            r#",{{"Sid":"IRDenyByInstanceArn","Effect":"Deny","Action":"*","Resource":"*","Condition":{{"ArnEquals":{{"ec2:SourceInstanceARN":"{arn}"}},{before}}}}}"#
+        )
+    });
+    format!(r#"{{"Version":"2012-10-17","Statement":[{by_user_id}{by_instance}]}}"#)
+}
+
+/// Whether `document` is what [`deny_older_sessions`] makes of `deny`, with whatever cut-off.
+#[must_use]
+pub fn is_deny_of_older_sessions(document: &str, deny: &str) -> bool {
+    let Ok(mut value) = serde_json::from_str::<Value>(document) else { return false };
+    let Some(statements) = value["Statement"].as_array_mut() else { return false };
+    let mut cutoffs = Vec::new();
+    for statement in statements {
+        let Some(condition) = statement["Condition"].as_object_mut() else { return false };
+        cutoffs.push(condition.remove("DateLessThan"));
+    }
+    let is_older = cutoffs.iter().all(|cutoff| cutoff.as_ref().is_some_and(|cutoff| cutoff["aws:TokenIssueTime"].is_string()));
+    is_older && serde_json::from_str::<Value>(deny).is_ok_and(|deny| deny == value)
+}
+
 /// A service control policy that denies a user, or a role and everyone who holds it, everything. `aws:PrincipalArn` of
 /// a session is its role's ARN (CONTAINMENT A20).
 #[must_use]
@@ -144,12 +174,13 @@ mod tests {
         let instance = Arn::parse("arn:aws:ec2:eu-west-1:111122223333:instance/i-0123456789abcdef0").expect("an ARN");
         let cutoff = Timestamp::parse("2026-11-21T20:46:56Z").expect("a timestamp");
         insta::assert_snapshot!(
-            [deny_all(), revoke_older_sessions(cutoff), deny_session(&role_id(), &session, Some(&instance)), deny_session(&role_id(), &session, None)].join("\n"),
+            [deny_all(), revoke_older_sessions(cutoff), deny_session(&role_id(), &session, Some(&instance)), deny_session(&role_id(), &session, None), deny_older_sessions(&role_id(), &session, Some(&instance), cutoff)].join("\n"),
             @r#"
         {"Version":"2012-10-17","Statement":[{"Sid":"IRDenyAll","Effect":"Deny","Action":"*","Resource":"*"}]}
         {"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{"DateLessThan":{"aws:TokenIssueTime":"2026-11-21T20:46:56Z"}}}]}
         {"Version":"2012-10-17","Statement":[{"Sid":"IRDenyByUserId","Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:userid":"AROAEXAMPLEIDEXAMPLE1:i-0123456789abcdef0"}}},{"Sid":"IRDenyByInstanceArn","Effect":"Deny","Action":"*","Resource":"*","Condition":{"ArnEquals":{"ec2:SourceInstanceARN":"arn:aws:ec2:eu-west-1:111122223333:instance/i-0123456789abcdef0"}}}]}
         {"Version":"2012-10-17","Statement":[{"Sid":"IRDenyByUserId","Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:userid":"AROAEXAMPLEIDEXAMPLE1:i-0123456789abcdef0"}}}]}
+        {"Version":"2012-10-17","Statement":[{"Sid":"IRDenyByUserId","Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:userid":"AROAEXAMPLEIDEXAMPLE1:i-0123456789abcdef0"},"DateLessThan":{"aws:TokenIssueTime":"2026-11-21T20:46:56Z"}}},{"Sid":"IRDenyByInstanceArn","Effect":"Deny","Action":"*","Resource":"*","Condition":{"ArnEquals":{"ec2:SourceInstanceARN":"arn:aws:ec2:eu-west-1:111122223333:instance/i-0123456789abcdef0"},"DateLessThan":{"aws:TokenIssueTime":"2026-11-21T20:46:56Z"}}}]}
         "#
         );
     }

@@ -78,6 +78,12 @@ impl Timestamp {
         whole.format(&description).unwrap_or_else(|_| self.to_string())
     }
 
+    /// `2026-11-21T20`, the hour in UTC: keys under it sort by time.
+    #[must_use]
+    pub fn to_hour(self) -> String {
+        self.0.format(format_description!("[year]-[month]-[day]T[hour]")).unwrap_or_else(|_| "0000-00-00T00".to_owned())
+    }
+
     /// `20261121`, the day in UTC.
     #[must_use]
     pub fn to_day(self) -> String {

@@ -17,6 +17,7 @@ from .plugin.principals import find_role, iam_of
 from .plugin.services.autoscaling import set_lifecycle_state
 from .plugin.services.ec2_instances import set_instance_store
 from .plugin.services.events import seed_finding
+from .plugin.services.scheduler import fire, is_due, listed
 from .plugin.services.securityhub_actions import press
 from .plugin.world import now
 from .wire import Response
@@ -213,6 +214,12 @@ def _limit_lookups(lab, body, _):
     return {}
 
 
+def _fire(lab, body, _):
+    """Deliver the schedules that are due by `until`, or all; `prefix` is what their names begin with."""
+    until = is_due(body["until"]) if body.get("until") else None
+    return {"fired": fire(lab, until, body.get("prefix") or "")}
+
+
 def _sign_in(lab, body, _):
     """Console sign-in: a session of the user, refused without a login profile."""
     user = iam_of(body["account"]).users.get(body["user"])
@@ -259,6 +266,8 @@ _ROUTES = {
     "POST /signin": _sign_in,
     "POST /ids": _set_ids,
     "POST /dates": _set_dates,
+    "GET /schedules": lambda lab, _, query: listed(query.get("prefix", "")),
+    "POST /schedules/fire": _fire,
     "GET /snapshots": lambda lab, *_: lab.snapshots.settings(),
     "POST /snapshots": lambda lab, body, _: lab.snapshots.set(**body),
     "POST /snapshots/release": lambda lab, body, _: {"released": lab.snapshots.release(**body)},

@@ -311,6 +311,16 @@ class Lab:
         """Let pending snapshots end now, all or these; `fail` is why they fail."""
         return self._ask("POST", "/lab/snapshots/release", {"ids": ids, "fail": fail})["released"]
 
+    def schedules(self, prefix=""):
+        """The schedules whose names begin so, soonest first."""
+        return self._ask("GET", f"/lab/schedules?{urlencode({'prefix': prefix})}")
+
+    def fire_schedules(self, until=None, prefix=""):
+        """Have Scheduler deliver, in order, what is due by `until` (a datetime or text; everything, without it); what
+        became of each, with the request id of its invocation. Those that are delivered once are gone then."""
+        until = until.isoformat() if hasattr(until, "isoformat") else until
+        return self._ask("POST", "/lab/schedules/fire", {"until": until, "prefix": prefix})["fired"]
+
     def _here(self, body):
         return {"account": self.account, "region": self.region, **body}
 

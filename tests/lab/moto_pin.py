@@ -52,6 +52,7 @@ PRIVATE_NAMES = {
     "moto.kms.models": ("kms_backends", "KmsBackend.get_key_id_from_alias"),
     "moto.logs.models": ("logs_backends",),
     "moto.s3.models": ("s3_backends",),
+    "moto.scheduler.models": ("scheduler_backends", "Schedule.validate_target", "ScheduleGroup.add_schedule"),
     "moto.sns.models": ("sns_backends", "SNSBackend.publish"),
     "moto.sqs.models": ("sqs_backends", "SQSBackend.send_message"),
     "botocore.parsers": ("create_parser",),

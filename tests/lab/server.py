@@ -102,6 +102,7 @@ _FIRST_READS = (
     ("ec2", "describe_security_groups"), ("autoscaling", "describe_auto_scaling_instances"),
     ("elbv2", "describe_target_groups"), ("elb", "describe_load_balancers"),
     ("logs", "describe_log_groups"), ("kms", "list_keys"), ("cloudtrail", "lookup_events"),
+    ("scheduler", "list_schedules"), ("lambda", "list_functions"),
 )  # fmt: skip
 
 

@@ -21,12 +21,17 @@ BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 FUNCTION = "contain-identity"
 INSTANCE_FUNCTION = "contain-instance"
 SEAL_FUNCTION = "seal-snapshot"
+RELEASE_FUNCTION = "release"
 REGISTER_FUNCTION = "register-actions"
-FUNCTIONS = (FUNCTION, INSTANCE_FUNCTION, SEAL_FUNCTION, REGISTER_FUNCTION)
+RECHECK_FUNCTION = "recheck"
+FUNCTIONS = (FUNCTION, INSTANCE_FUNCTION, SEAL_FUNCTION, REGISTER_FUNCTION, RELEASE_FUNCTION, RECHECK_FUNCTION)
 EVENTS = ROOT / "events"
 
 EXTERNAL_ID = "tourniquet-lab"
 """What the function says when it enters a member account."""
+
+UNHURRIED = {"LOOKUP_EVERY_MS": "0"}
+"""The lab's CloudTrail has no limit unless a test sets one."""
 
 _FINDING_ID = re.compile(r"(?<=finding/)[0-9a-f]{32}")
 _USER_ID = re.compile(r"\bAIDA[A-Z0-9]{17}\b")
@@ -38,14 +43,19 @@ SAMPLE_PROFILE = "arn:aws:iam::111122223333:instance-profile/web"
 
 
 def guardrails(protecting):
-    """The shipped guardrails, and one principal that is never touched."""
+    """The shipped guardrails with budgets of any size, and one principal that is never touched."""
     rule = f'\n[[protect]]\narn = "{protecting.arn}"\nbecause = "the way back in when single sign-on is down"\n'
-    return GUARDRAILS.read_text(encoding="utf-8") + rule
+    return unbounded(GUARDRAILS.read_text(encoding="utf-8")) + rule
+
+
+def unbounded(text):
+    """Guardrails whose hourly budgets are never used up: a lab contains more in an hour than any account."""
+    return re.sub(r"^(per_account|total)_per_hour = \d+$", r"\1_per_hour = 10000", text, flags=re.MULTILINE)
 
 
 def deploy_product(lab, protecting, verify_after_ms=200, members=(), custom_resources=True):
     """The template, as it is, with the debug binaries. It may enter the `members`, whose stacks are made apart."""
-    environment = {"VERIFY_AFTER_MS": str(verify_after_ms)}
+    environment = {"VERIFY_AFTER_MS": str(verify_after_ms), **UNHURRIED}
     return deploy(
         TEMPLATE,
         lab,
@@ -64,6 +74,8 @@ def _members(members):
         "MemberRoleArns": ",".join(member_role_arn(account) for account in members),
         "MemberInstanceRoleArns": ",".join(member_instance_role_arn(account) for account in members),
         "MemberEvidenceRoleArns": evidence_roles(members),
+        "MemberReleaseRoleArns": ",".join(member_release_role_arn(a) for a in members if a != organization.WITHOUT_ROLE),
+        "MemberRecheckRoleArns": ",".join(member_recheck_role_arn(account) for account in members),
         "MemberExternalId": EXTERNAL_ID,
     }
 
@@ -87,13 +99,13 @@ def add_forensics(lab, deployment, account, members=(), verify_after_ms=200):
     named = {name: there.outputs[name] for name in ("ForensicsRoleArn", "ForensicsKeyArn")}
     named["ForensicsCaseBucket"] = there.outputs["ForensicsCaseBucketName"]
     update_stack(deployment, TEMPLATE, lab, {**_members(members), **named, "ForensicsExternalId": EXTERNAL_ID})
-    register(deployment, lab, BINARIES, {"VERIFY_AFTER_MS": str(verify_after_ms)})
+    register(deployment, lab, BINARIES, {"VERIFY_AFTER_MS": str(verify_after_ms), **UNHURRIED})
     return there
 
 
 def deploy_member(
     lab, responder_role_arn, account, organization_id=organization.ID, instance_role_arn=None, evidence_role_arn=None,
-    forensics="",
+    forensics="", release_role_arn=None, recheck_role_arn=None,
 ):  # fmt: skip
     """The template for member accounts, as a StackSet would deploy it to one.
 
@@ -103,6 +115,8 @@ def deploy_member(
         "ResponderRoleArns": responder_role_arn,
         "InstanceResponderRoleArns": instance_role_arn or responder_role_arn,
         "EvidenceResponderRoleArns": evidence_role_arn or responder_role_arn,
+        "ReleaseResponderRoleArns": release_role_arn or responder_role_arn,
+        "RecheckerRoleArns": recheck_role_arn or responder_role_arn,
         "ForensicsAccountId": forensics,
         "ExternalId": EXTERNAL_ID,
         "OrganizationId": organization_id,
@@ -120,6 +134,14 @@ def member_instance_role_arn(account):
 
 def member_evidence_role_arn(account):
     return f"arn:aws:iam::{account}:role/tourniquet/TourniquetEvidence"
+
+
+def member_release_role_arn(account):
+    return f"arn:aws:iam::{account}:role/tourniquet/TourniquetReleaser"
+
+
+def member_recheck_role_arn(account):
+    return f"arn:aws:iam::{account}:role/tourniquet/TourniquetRechecker"
 
 
 def deploy_member_events(lab, account, bus_arn):

@@ -25,6 +25,11 @@ pub struct Clients {
     pub securityhub: JsonService,
     /// SNS.
     pub sns: aws_sdk_sns::Client,
+    /// EventBridge Scheduler, in the function's Region.
+    pub scheduler: JsonService,
+    /// Lambda, in the function's Region.
+    #[cfg(feature = "recheck")]
+    pub lambda: JsonService,
     /// The calls of the present invocation.
     pub calls: CallLog,
     members: Arc<Members>,
@@ -128,6 +133,9 @@ impl Clients {
             s3: client!(aws_sdk_s3),
             securityhub: JsonService::new("securityhub", config, &calls),
             sns: client!(aws_sdk_sns),
+            #[cfg(feature = "recheck")]
+            lambda: JsonService::new("lambda", config, &calls),
+            scheduler: JsonService::new("scheduler", config, &calls),
             members: Arc::new(members),
             calls,
         }

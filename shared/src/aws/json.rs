@@ -72,6 +72,22 @@ impl JsonService {
     /// # Errors
     /// With what AWS said, or that there was no answer that is JSON.
     pub async fn call(&self, region: Option<&Region>, call: Call) -> Result<Value, Fault> {
+        self.send(region, Request { call, given: None }).await
+    }
+
+    /// Makes one call whose body is given as it is, with a header of its own, and which may be answered with nothing but
+    /// that it was accepted.
+    ///
+    /// # Errors
+    /// With what AWS said, or that there was no answer that is JSON.
+    #[cfg(feature = "recheck")]
+    pub async fn hand_over(&self, call: Call, header: (&'static str, &'static str), body: Vec<u8>) -> Result<(), Fault> {
+        self.send(None, Request { call, given: Some((header, body)) }).await.map(drop)
+    }
+
+    async fn send(&self, region: Option<&Region>, request: Request) -> Result<Value, Fault> {
+        let call = &request.call;
+        let read = if request.given.is_some() { accepted } else { answer };
         let region = region.map_or_else(|| self.own_region(), |region| region.as_str().to_owned());
         let operation = Operation::builder()
             .service_name(self.name)
@@ -85,13 +101,13 @@ impl JsonService {
             .retry_classifier(HttpStatusCodeClassifier::default())
             .standard_retry(&self.config.retry_config().cloned().unwrap_or_else(aws_config::retry::RetryConfig::standard))
             .runtime_plugin(self.signed_for(region))
-            .serializer(|call: Call| request(&call))
-            .deserializer(answer);
+            .serializer(|request: Request| written(request))
+            .deserializer(read);
         let operation = match self.config.timeout_config() {
             Some(timeouts) => operation.timeout_config(timeouts.clone()),
             None => operation,
         };
-        Ok(operation.build().invoke(call).await?)
+        Ok(operation.build().invoke(request).await?)
     }
 
     fn own_region(&self) -> String {
@@ -136,8 +152,19 @@ impl JsonService {
     }
 }
 
-fn request(call: &Call) -> Result<HttpRequest, aws_smithy_runtime_api::box_error::BoxError> {
-    let body = serde_json::to_vec(&call.body)?;
+/// A call, and the body and header it is sent with where these are not its own.
+#[derive(Debug)]
+struct Request {
+    call: Call,
+    given: Option<((&'static str, &'static str), Vec<u8>)>,
+}
+
+fn written(request: Request) -> Result<HttpRequest, aws_smithy_runtime_api::box_error::BoxError> {
+    let Request { call, given } = request;
+    let (header, body) = match given {
+        Some((header, body)) => (Some(header), body),
+        None => (None, serde_json::to_vec(&call.body)?),
+    };
     let mut request = HttpRequest::new(SdkBody::from(body));
     request.set_method(call.method)?;
     request.set_uri(call.path.as_str())?;
@@ -146,6 +173,9 @@ fn request(call: &Call) -> Result<HttpRequest, aws_smithy_runtime_api::box_error
     request.headers_mut().insert("user-agent", concat!("tourniquet/", env!("CARGO_PKG_VERSION")));
     if let Some(target) = call.target {
         request.headers_mut().insert("x-amz-target", target);
+    }
+    if let Some((name, value)) = header {
+        request.headers_mut().insert(name, value);
     }
     Ok(request)
 }
@@ -157,6 +187,12 @@ fn answer(response: &HttpResponse) -> Result<Value, OrchestratorError<Refusal>> 
         Ok(body @ Value::Object(_)) if response.status().is_success() => Ok(body),
         body => Err(OrchestratorError::operation(Refusal::of(response, &body.unwrap_or_default()))),
     }
+}
+
+/// "Accepted" needs no words.
+fn accepted(response: &HttpResponse) -> Result<Value, OrchestratorError<Refusal>> {
+    let says_nothing = response.body().bytes().unwrap_or_default().is_empty();
+    if response.status().as_u16() == 202 && says_nothing { Ok(Value::Null) } else { answer(response) }
 }
 
 /// An answer that is no success, or no JSON.

@@ -13,6 +13,8 @@ mod json;
 mod load;
 #[cfg(feature = "blocks")]
 mod pace;
+#[cfg(feature = "respond")]
+mod scheduler;
 #[cfg(feature = "seal")]
 mod snapshots;
 #[cfg(feature = "respond")]
@@ -29,6 +31,8 @@ pub use fault::{Fault, FaultClass, is_no_such_entity};
 #[cfg(feature = "json")]
 pub use json::{Call, JsonService};
 pub use load::load_config;
+#[cfg(feature = "respond")]
+pub use scheduler::{Scheduler, Schedules};
 #[cfg(feature = "seal")]
 pub use snapshots::{Copying, Snapshot, Snapshots, State};
 #[cfg(feature = "respond")]

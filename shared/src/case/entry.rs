@@ -48,6 +48,14 @@ pub enum EntryKind {
     Reported,
     /// Another finding accused the same target.
     Joined,
+    /// What a release would do was shown.
+    Shown,
+    /// The case was released, or part of it; what became of each step.
+    Released,
+    /// What kept the older sessions out after a release was taken away, its time being over.
+    Lifted,
+    /// It was looked at again, later, whether the containment holds.
+    Rechecked,
 }
 
 /// Who wrote an entry.

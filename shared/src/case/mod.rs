@@ -10,6 +10,7 @@ mod entry;
 #[cfg(feature = "s3")]
 mod journal;
 mod open_case;
+mod rechecked;
 pub mod sealed;
 #[cfg(feature = "s3")]
 pub mod store;
@@ -18,6 +19,7 @@ pub use chain::{Broken, ChainReport, event_key, verify_chain};
 pub use entry::{Actor, Entry, EntryKind, Object};
 #[cfg(feature = "s3")]
 pub use journal::Journal;
-pub use open_case::{Lease, Memory, OpenCase, State};
+pub use open_case::{Lease, Memory, OpenCase, Releasing, State};
+pub use rechecked::{Look, MOST_HAND_BACKS, RecheckRecord};
 
 pub use crate::id::CaseId;

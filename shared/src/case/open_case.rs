@@ -5,11 +5,13 @@ use serde_json::Value;
 
 use super::Entry;
 use crate::containment::Decision;
+use crate::containment::proposal::{Approval, Proposal};
+use crate::containment::release::{Asked, Shown};
 use crate::finding::Finding;
-use crate::id::{CaseId, FindingId};
+use crate::id::{AccountId, CaseId, FindingId};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
-use crate::step::Step;
+use crate::step::{Hold, Step};
 use crate::timestamp::Timestamp;
 
 /// The object under `targets/<account>/<kind>/<id>.json`.
@@ -29,6 +31,9 @@ pub struct OpenCase {
     pub reasserted: u32,
     /// The findings that accuse the target.
     pub findings: Vec<FindingId>,
+    /// What persons did that was answered by asking again: delivered once more, it approves nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub spent: Vec<String>,
     /// The steps that failed when they were last tried: that they do not hold is nobody's tampering.
     #[serde(default)]
     pub failed: Vec<Step>,
@@ -38,8 +43,17 @@ pub struct OpenCase {
     /// that crashed before it could settle the case.
     #[serde(default)]
     pub settled_at: u32,
+    /// When it was last contained, where that was after the memory was written.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub contained_at: Option<Timestamp>,
+    /// The last activity after the cut that people were told of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub active_at: Option<Timestamp>,
     /// The last outcome people were told.
     pub outcome: Option<Outcome>,
+    /// What became of releasing it, since somebody asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub release: Option<Releasing>,
     /// The ledger entry holding finding, decision, plan and original state: written here first, in the one conditional
     /// write that also claims the target, then into the ledger with the same bytes.
     pub memory: Entry,
@@ -53,6 +67,30 @@ pub enum State {
     Working,
     /// The outcome stands.
     Settled,
+    /// A release is at work, was when it crashed, or has left something undone.
+    Releasing,
+    /// Undone: the target is nobody's case any more. The next one is another case.
+    Released,
+}
+
+/// A release, as far as it has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Releasing {
+    /// What was shown last.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shown: Option<Shown>,
+    /// The request that carries it out: the same one again goes on where it stopped.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub request: Option<String>,
+    /// What that request asked for.
+    #[serde(default)]
+    pub asked: Asked,
+    /// What keeps the older sessions out once the denies are gone: remembered before any of them goes.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub holds: Vec<Hold>,
+    /// When everything was undone.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub released_at: Option<Timestamp>,
 }
 
 /// Who is at work on a case.
@@ -86,6 +124,12 @@ pub struct Memory {
     pub commands: Vec<String>,
     /// The target as it was before the first change: what release restores.
     pub original: Value,
+    /// What a person is asked to approve, where the decision is to ask.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub proposal: Option<Proposal>,
+    /// Who asked for what is done, where a person did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub approval: Option<Approval>,
 }
 
 impl OpenCase {
@@ -97,10 +141,28 @@ impl OpenCase {
         Memory::deserialize(&self.memory.what)
     }
 
+    /// When the attacker was last cut off, as far as the case knows.
+    #[must_use]
+    pub fn cut_at(&self) -> Timestamp {
+        self.contained_at.unwrap_or(self.memory.at)
+    }
+
     /// Where a target's open case is stored.
     #[must_use]
     pub fn key(target: &str) -> String {
         format!("targets/{target}.json")
+    }
+
+    /// Where the open cases of an account are stored.
+    #[must_use]
+    pub fn key_prefix(account: &AccountId) -> String {
+        format!("targets/{account}/")
+    }
+
+    /// The target that is stored under `key`.
+    #[must_use]
+    pub fn target_of(key: &str) -> Option<&str> {
+        key.strip_prefix("targets/")?.strip_suffix(".json")
     }
 }
 

@@ -1,6 +1,7 @@
 //! The case bucket. Every write is conditional but that of the page, which is made of the others: nothing is ever
 //! overwritten unseen (CONTAINMENT H6).
 
+mod budget;
 #[cfg(feature = "seal")]
 mod kept;
 mod sealed;
@@ -20,6 +21,7 @@ use crate::aws::{Fault, FaultClass};
 use crate::id::{AccountId, GroupId, Region, VpcId};
 use crate::plan::Plan;
 
+pub use budget::proposed_prefix;
 pub use sealed::manifest_key;
 
 /// The guardrails' key in the case bucket.
@@ -208,6 +210,15 @@ impl CaseStore {
         Ok((recorded, Some(etag)))
     }
 
+    /// The targets of an account that have an open case, or had one: what [`Self::open_case`] takes.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn targets(&self, account: &AccountId) -> Result<Vec<String>, Fault> {
+        let keys = self.keys(&OpenCase::key_prefix(account)).await?;
+        Ok(keys.iter().filter_map(|key| OpenCase::target_of(key)).map(str::to_owned).collect())
+    }
+
     /// The last entry of a case's ledger, as stored.
     ///
     /// # Errors
@@ -217,6 +228,16 @@ impl CaseStore {
         let last = self.keys(&prefix).await?.into_iter().filter(|key| entry_number(&prefix, key).is_some()).max();
         let Some(last) = last else { return Ok(None) };
         Ok(self.get(&last).await?.map(|(bytes, _)| bytes))
+    }
+
+    /// The first entry of a case's ledger, if there is such a case.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub async fn first_entry(&self, case: &CaseId) -> Result<Option<Entry>, Fault> {
+        let key = format!("cases/{case}/{:04}.json", 1);
+        let Some((bytes, _)) = self.get(&key).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| unreadable(&format!("{key}: {error}")))
     }
 
     /// Every object of a case: key and bytes, in key order.

@@ -3,9 +3,12 @@
 //! *Decide* is a pure function of the finding, of what AWS says right now, of the guardrails and of the time. Every
 //! choice CONTAINMENT.md leaves to us is made there.
 
+pub mod budget;
 mod click;
 pub mod identity;
 pub mod instance;
+pub mod proposal;
+pub mod release;
 mod target;
 mod verdict;
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::CannotContain;
 use super::identity::Principal;
-use crate::finding::{ElsewhereSort, Finding, RoleSession, Target, TargetKind};
-use crate::id::{AccountId, Arn, CaseId, FindingId};
+use crate::finding::{ElsewhereSort, Finding, Instance, RoleSession, Target, TargetKind, User};
+use crate::id::{AccountId, Arn, CaseId, FindingId, InstanceId, PrincipalName, SessionName, UniqueId};
 use crate::text::sha256;
 
 /// A target, as reports name it.
@@ -66,6 +66,31 @@ impl TargetRecord {
             _ => (arn, id),
         };
         Self { kind: target.kind(), arn, id, account: finding.account.clone() }
+    }
+
+    /// The target to be read again, by the unique id it was filed under; none where it names nothing that can be contained.
+    #[must_use]
+    pub fn target(&self) -> Option<Target> {
+        let id = self.id.as_deref()?;
+        let name = || {
+            let arn = Arn::parse(&self.arn).ok()?;
+            PrincipalName::parse(arn.resource().rsplit('/').next()?).ok()
+        };
+        match self.kind {
+            TargetKind::User => Some(Target::User(User { name: name()?, unique_id: Some(UniqueId::parse(id).ok()?), key: None })),
+            TargetKind::RoleSession => {
+                let (role_id, session) = id.split_once(':').map_or((id, None), |(id, session)| (id, Some(session)));
+                Some(Target::RoleSession(RoleSession {
+                    role: name()?,
+                    role_id: Some(UniqueId::parse(role_id).ok()?),
+                    session: session.map(SessionName::parse).transpose().ok()?,
+                    instance: None,
+                    key: None,
+                }))
+            }
+            TargetKind::Instance => Some(Target::Instance(Instance { id: InstanceId::parse(id).ok()?, profile: None })),
+            _ => None,
+        }
     }
 
     /// The record before anything was observed: enough to find the open case, in the same wave as everything else.

@@ -93,17 +93,14 @@ pub(super) fn go_how_far(
 /// Any other button contains nothing.
 #[must_use]
 pub fn mode(guardrails: &Guardrails, finding: &Finding, subject: Subject<'_>) -> Ruling {
-    let (asked, name) = match (&finding.trigger, finding.trigger.button()) {
+    let (asked, who, what) = match (&finding.trigger, finding.trigger.button()) {
         (Trigger::Event, _) => return guardrails.ruling(finding, subject),
-        (_, Some(Button::Contain)) => (Mode::Contain, "Contain"),
-        (_, Some(Button::Propose)) => (Mode::Propose, "Propose"),
-        (_, Some(Button::Release) | None) => (Mode::Observe, "a button that contains nothing"),
+        (Trigger::Approval { .. }, _) => (Mode::Contain, "a person approved the proposal", "the approval"),
+        (_, Some(Button::Contain)) => (Mode::Contain, "a person pressed Contain", "the button"),
+        (_, Some(Button::Propose)) => (Mode::Propose, "a person pressed Propose", "the button"),
+        (_, Some(Button::Release) | None) => (Mode::Observe, "a person pressed a button that contains nothing", "the button"),
     };
     let ceiling = guardrails.ceiling();
-    let rule = if asked > ceiling {
-        format!("mode = \"{}\" caps the button", ceiling.as_str())
-    } else {
-        format!("a person pressed {name}")
-    };
+    let rule = if asked > ceiling { format!("mode = \"{}\" caps {what}", ceiling.as_str()) } else { who.to_owned() };
     Ruling { mode: asked.min(ceiling), rule }
 }

@@ -8,8 +8,10 @@
 //! Nothing here fails: what is not a finding to act on is *ignored*, with a reason.
 
 mod access_analyzer;
+mod approval;
 mod asff;
 mod cloudtrail;
+mod created;
 mod ebs;
 mod envelope;
 mod guardduty;
@@ -22,7 +24,9 @@ mod ocsf;
 mod principal;
 mod sequence;
 
+pub use approval::{Approve, Press, parse_approval, pressed};
 pub use cloudtrail::{MfaEnabled, issuer_of, mfa_enabled_by};
+pub use created::{CREATING, Created, CreatedOn, Suspect, created_by};
 pub use ebs::{SnapshotEvent, SnapshotEventKind, SnapshotRef, parse_snapshot_event};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -105,6 +109,10 @@ pub enum IgnoredReason {
     NotOurButton,
     /// A button of Tourniquet's that another function answers.
     NotForThisFunction,
+    /// There is no case to do this with.
+    NoCase,
+    /// An approval of a plan that is not the one proposed, in a case that is not open, or of another form.
+    ApprovalRefused,
 }
 
 impl IgnoredReason {
@@ -131,6 +139,8 @@ impl IgnoredReason {
             Self::NotAtSource => "not_at_source",
             Self::NotOurButton => "not_our_button",
             Self::NotForThisFunction => "not_for_this_function",
+            Self::NoCase => "no_case",
+            Self::ApprovalRefused => "approval_refused",
         }
     }
 }

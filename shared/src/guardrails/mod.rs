@@ -4,8 +4,10 @@
 //! invocation. One that cannot be read, or does not hold together, lets Tourniquet *propose*, never *contain*
 //! (CONTAINMENT H2, H3, H5).
 
+pub mod budget;
 pub mod isolation;
 mod parse;
+mod parse_budget;
 mod parse_isolation;
 
 use std::collections::BTreeMap;
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::{Finding, TargetKind};
 use crate::id::{AccountId, Arn, UniqueId};
 
+pub use budget::Budget;
 pub use isolation::{Allow, AutoScaling, Direction, EvidenceLock, Isolation, LockMode, Peer};
 pub use parse::GuardrailsError;
 
@@ -71,6 +74,7 @@ pub struct Guardrails {
     pub(crate) protections: Vec<Protection>,
     pub(crate) isolation: Isolation,
     pub(crate) evidence: EvidenceLock,
+    pub(crate) budget: Budget,
 }
 
 /// One rule: every condition given must hold. The first rule that matches decides.
@@ -188,6 +192,12 @@ impl Guardrails {
     #[must_use]
     pub fn evidence(&self) -> &EvidenceLock {
         &self.evidence
+    }
+
+    /// How much may be contained without a person.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The protection that covers `subject`, if one does.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::parse_budget::{BudgetTable, budget};
 use super::parse_isolation::{EvidenceTable, IsolationTable, evidence, isolation};
 use super::{DenyWholeRole, Environment, Glob, Guardrails, Mode, Protected, Protection, Rule};
 use crate::finding::TargetKind;
@@ -46,6 +47,8 @@ struct File {
     isolation: IsolationTable,
     #[serde(default)]
     evidence: EvidenceTable,
+    #[serde(default)]
+    budget: BudgetTable,
 }
 
 #[derive(Deserialize)]
@@ -149,6 +152,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Guardrails, GuardrailsErro
         environments,
         isolation: isolation(&source, &tables.isolation)?,
         evidence: evidence(&source, &tables.evidence)?,
+        budget: budget(&source, &tables.budget)?,
     })
 }
 

@@ -90,6 +90,9 @@ pub struct TargetResult {
     /// Whether the case stood already and nothing had to be done: people are not told again.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub repeat: bool,
+    /// What else there is to say, to whoever asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub remark: Option<String>,
 }
 
 impl TargetResult {
@@ -115,6 +118,7 @@ impl TargetResult {
             residual_risk: decision.residual_risk.clone(),
             persistence: decision.persistence.clone(),
             repeat: false,
+            remark: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::answer::TargetResult;
 use super::links::links;
+use super::proposal::{Question, sections};
 use crate::containment::identity::{Sign, scp_lines};
 use crate::containment::{CannotContain, Decision, TargetRecord, Verdict};
 use crate::finding::{Finding, Target};
@@ -45,6 +46,8 @@ pub struct Told<'a> {
     pub case_bucket: &'a str,
     /// Whether an earlier try may have sent the same message already.
     pub may_be_repeated: bool,
+    /// What people are asked, where they are.
+    pub question: Option<Question<'a>>,
 }
 
 /// The notification of an outcome.
@@ -52,13 +55,7 @@ pub struct Told<'a> {
 pub fn notification(told: Told<'_>) -> Notification {
     let Told { finding, decision, result, .. } = told;
     let name = short_name(&result.target);
-    let subject = format!(
-        "[Tourniquet] {}: {} in {} ({})",
-        result.outcome.as_str().to_uppercase().replace('_', " "),
-        printable(&name, LONGEST_NAME_IN_SUBJECT),
-        finding.account,
-        finding.region
-    );
+    let subject = subject(&result.outcome.as_str().to_uppercase().replace('_', " "), &name, finding);
     let mut text = String::new();
     // Writing to a String cannot fail.
     let mut line = |content: &str| writeln!(text, "{content}").unwrap_or_default();
@@ -94,6 +91,10 @@ pub fn notification(told: Told<'_>) -> Notification {
     if result.acted() {
         section(&mut line, "WHAT REMAINS POSSIBLE", &result.residual_risk);
         section(&mut line, "WHO ELSE IS HIT", &decision.blast_radius);
+    } else if let Some(question) = told.question.filter(|_| matches!(result.outcome, Outcome::Proposed(_))) {
+        for (title, lines) in sections(question, finding, decision, result) {
+            section(&mut line, title, &lines);
+        }
     } else if !decision.plan.is_empty() {
         section(&mut line, "WHAT CONTAINING IT WOULD LEAVE OPEN", &result.residual_risk);
         section(&mut line, "WHOM IT WOULD HIT", &decision.blast_radius);
@@ -111,7 +112,13 @@ pub fn notification(told: Told<'_>) -> Notification {
             .chain(links(finding, told.target).into_iter().map(|(label, address)| format!("{label}: {address}")))
             .collect::<Vec<_>>(),
     );
-    let subject: String = subject
+    Notification { subject, text }
+}
+
+/// A subject: what happened, to whom, where.
+pub(super) fn subject(what: &str, name: &str, finding: &Finding) -> String {
+    let name = printable(name, LONGEST_NAME_IN_SUBJECT);
+    format!("[Tourniquet] {what}: {name} in {} ({})", finding.account, finding.region)
         .chars()
         .map(|c| match c {
             ' ' | '!'..='~' => c,
@@ -119,8 +126,7 @@ pub fn notification(told: Told<'_>) -> Notification {
             _ => '?',
         })
         .take(LONGEST_SUBJECT)
-        .collect();
-    Notification { subject, text }
+        .collect()
 }
 
 /// The note on the finding: at most [`LONGEST_NOTE`] characters.
@@ -215,7 +221,7 @@ pub fn next(told: Told<'_>) -> Vec<String> {
     let mut lines = told.decision.next_steps.clone();
     if matches!(told.result.outcome, Outcome::Proposed(_) | Outcome::Observed) {
         lines.push(format!(
-            "To contain it now, run what would have been done (keys are written out under `commands` in s3://{}/cases/{}/):",
+            "To contain it by hand, run what would have been done (keys are written out under `commands` in s3://{}/cases/{}/):",
             told.case_bucket, told.result.case
         ));
         lines.extend(told.decision.plan.steps().map(|step| told.decision.plan.redacted(&step.command())));

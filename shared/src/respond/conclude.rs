@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::act::{Attempt, failed_steps, last_of_each, undone_steps};
+use super::revisit::active_since;
 use super::verify::Verified;
 use super::walk::{Decided, with};
 use super::{Delivery, Kind};
@@ -18,12 +19,23 @@ use crate::outcome::{Outcome, Status};
 use crate::plan::Cut;
 use crate::report::answer::{TargetResult, release_hint};
 use crate::report::notification::{Told, next, note, notification};
+use crate::report::proposal::Question;
 use crate::report::security_hub;
 use crate::report::timing::{Timing, fired};
 use crate::step::Step;
+use crate::timestamp::Timestamp;
 
 /// How often Lambda delivers an event: after the last, a partial containment is reported as what it is.
 pub(super) const DELIVERIES: u32 = 3;
+
+/// Of which activity after the cut people know, once the case is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Active {
+    /// The one that the case knows of.
+    Before,
+    /// The finding's.
+    Told,
+}
 
 /// A case in this delivery's hands.
 pub(crate) struct Work<K: Kind> {
@@ -46,6 +58,11 @@ impl<K: Kind> Work<K> {
 }
 
 impl<K: Kind> Work<K> {
+    /// What people are asked, where they are.
+    fn question<'a>(&'a self, function: &'a str) -> Option<Question<'a>> {
+        Some(Question { proposal: self.decided.memory.proposal.as_ref()?, function })
+    }
+
     /// Leaves the case to the next delivery, as long as there is one, if a step failed in a way a retry can mend.
     fn leave_for_a_retry(&self, attempts: &[Attempt]) -> Result<(), Retry> {
         let to_mend = last_of_each(attempts).into_iter().find(|attempt| attempt.retryable);
@@ -92,7 +109,14 @@ impl<K: Kind> Delivery<'_, K> {
             work.leave_for_a_retry(&attempts)?;
             work.case.failed = undone_steps(&attempts);
         }
-        let result = self.result(&work, &attempts);
+        let mut result = self.result(&work, &attempts);
+        // A delivery that was about to say so, and crashed, has left that to this one.
+        if result.outcome == Outcome::Contained
+            && let Some(active) = active_since(work.decided.finding(), &work.case, Timestamp::now())
+        {
+            work.case.active_at = Some(work.decided.finding().last_seen);
+            result.outcome = active;
+        }
         Box::pin(self.report(work, result, &etag, &attempts)).await
     }
 
@@ -145,10 +169,11 @@ impl<K: Kind> Delivery<'_, K> {
     async fn report(
         &self,
         mut work: Work<K>,
-        result: TargetResult,
+        mut result: TargetResult,
         etag: &Etag,
         attempts: &[Attempt],
     ) -> Result<TargetResult, Retry> {
+        let recheck = if attempts.is_empty() { None } else { Box::pin(self.schedule_rechecks(&work.case, &mut result)).await };
         let news = work.case.outcome.as_ref() != Some(&result.outcome) || work.verified.undone > 0;
         let undo = work.case.plan.clone().without(&work.case.failed);
         let told = Told {
@@ -159,13 +184,18 @@ impl<K: Kind> Delivery<'_, K> {
             plan: &undo,
             case_bucket: &self.function.config.case_bucket,
             may_be_repeated: work.may_be_repeated,
+            question: work.question(&self.actor.function),
         };
-        let message = notification(told);
         let (text, next) = (note(&result), next(told));
-        let publish = async {
-            if !news {
-                return Ok(None);
+        let message = match work.decided.used_up.as_ref().filter(|_| news && matches!(result.outcome, Outcome::Proposed(_))) {
+            None => Some(notification(told)).filter(|_| news),
+            Some(used_up) => {
+                let past = Box::pin(self.past_the_budget(&work, used_up, &result, told.question)).await;
+                past.map_err(|fault| work.failed("telling people that a budget is used up", &fault, attempts))?
             }
+        };
+        let publish = async {
+            let Some(message) = &message else { return Ok(None) };
             let sns = &self.function.clients.sns;
             let topic = self.function.config.topic.as_str();
             let sent = sns.publish().topic_arn(topic).subject(&message.subject).message(&message.text).send().await;
@@ -174,8 +204,11 @@ impl<K: Kind> Delivery<'_, K> {
         let noted = Box::pin(self.note(work.decided.finding(), &text));
         let (published, noted) = tokio::join!(publish, noted);
         let message_id = published.map_err(|fault| work.failed("telling people", &fault, attempts))?;
-        let what =
+        let mut what =
             json!({ "result": result, "notification": message_id, "note": { "status": noted, "text": text }, "next": next });
+        if let Some(recheck) = recheck {
+            what["recheck"] = json!(recheck);
+        }
         let written = self.append(&mut work.journal, EntryKind::Reported, &what).await;
         written.map_err(|fault| work.failed("writing the ledger", &fault, attempts))?;
         self.settle(work.case, etag, result, &work.journal, attempts).await
@@ -211,6 +244,7 @@ impl<K: Kind> Delivery<'_, K> {
         case: OpenCase,
         etag: Etag,
         outcome: Outcome,
+        active: Active,
     ) -> Result<TargetResult, Retry> {
         let failed = |fault| Retry::before_any_change("settling a case that does not hold", decided.key.clone(), &fault);
         let case =
@@ -225,7 +259,10 @@ impl<K: Kind> Delivery<'_, K> {
         event.map_err(failed)?;
         let what = json!({ "finding": decided.finding(), "event_sha256": decided.memory.event_sha256, "outcome": outcome });
         self.append(&mut journal, EntryKind::Resumed, &what).await.map_err(failed)?;
-        let work = Work::new(decided, case, journal);
+        let mut work = Work::new(decided, case, journal);
+        if active == Active::Told {
+            work.case.active_at = Some(work.decided.finding().last_seen);
+        }
         let mut result = self.result(&work, &[]);
         result.outcome = outcome;
         Box::pin(self.report(work, result, &etag, &[])).await

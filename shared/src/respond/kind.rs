@@ -13,6 +13,7 @@ use super::{Delivery, Function};
 use crate::aws::{Access, Fault};
 use crate::case::OpenCase;
 use crate::case::store::Etag;
+use crate::containment::budget::Fleet;
 use crate::containment::{Decision, Observed, Responder};
 use crate::error::Retry;
 use crate::event::IgnoredReason;
@@ -106,13 +107,15 @@ pub(crate) struct Wave<S> {
     pub(super) access: Access,
     /// Why the guardrails could not be read, where they may be a moment later.
     pub(super) guardrails_passing: Option<String>,
+    /// The Auto Scaling group it is in.
+    pub(super) fleet: Option<Fleet>,
 }
 
 /// A target as it was read.
 pub(crate) struct Seen<S> {
-    pub(super) state: S,
+    pub(crate) state: S,
     /// Whether something of it could not be read that may be read a moment later.
-    pub(super) passing: bool,
+    pub(crate) passing: bool,
 }
 
 /// What is left to do after the cut.

@@ -2,14 +2,18 @@
 
 mod act;
 mod afterwards;
+mod approve;
+mod budget;
 mod conclude;
 #[cfg(feature = "identity")]
-mod identity;
+pub(crate) mod identity;
 #[cfg(feature = "instance")]
-mod instance;
-mod kind;
+pub(crate) mod instance;
+pub(crate) mod kind;
 mod page;
-mod read;
+pub(crate) mod read;
+mod rechecks;
+mod released;
 mod revisit;
 mod source;
 mod verify;
@@ -42,6 +46,8 @@ pub use identity::Identities;
 #[cfg(feature = "instance")]
 pub use instance::Instances;
 use kind::Kind;
+#[cfg(feature = "release")]
+pub(crate) use page::write_page;
 
 /// A function for one kind of target, with the clients and settings that live as long as its process.
 #[derive(Debug)]
@@ -143,6 +149,9 @@ impl<'a, K: Kind> Delivery<'a, K> {
 
     /// Every target of every finding. One that has to be tried again does not keep the others waiting.
     async fn respond(&self) -> Result<Answer, Retry> {
+        if let Some(approval) = event::parse_approval(self.event) {
+            return Box::pin(self.approve(approval)).await;
+        }
         let mut answer = Answer { finding: None, results: Vec::new(), ignored: Vec::new() };
         let mut unfinished = None;
         for parsed in event::parse(self.event) {

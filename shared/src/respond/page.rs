@@ -6,6 +6,7 @@ use tracing::warn;
 
 use super::{Delivery, Kind};
 use crate::aws::Fault;
+use crate::case::store::CaseStore;
 use crate::case::{CaseId, Journal};
 use crate::report::page::{Chain, Page, page};
 use crate::timestamp::Timestamp;
@@ -14,25 +15,26 @@ use crate::timestamp::Timestamp;
 const LONGEST: Duration = Duration::from_secs(5);
 
 impl<K: Kind> Delivery<'_, K> {
-    /// Writes `report.html`. That it could not be is logged, with the line that makes it from the ledger.
     pub(super) async fn keep_page(&self, case: &CaseId, journal: &Journal) {
-        let failed = match tokio::time::timeout(LONGEST, self.write_page(case, journal)).await {
-            Ok(Ok(())) => return,
-            Ok(Err(fault)) => fault.to_string(),
-            Err(_) => format!("not written within {} s", LONGEST.as_secs()),
-        };
-        warn!(case = %case, reason = %failed, next = %format!("make report CASE={case}"), "the case report was not written");
+        write_page(&self.function.store, &self.function.config.case_bucket, &self.actor.function, case, journal).await;
     }
+}
 
-    async fn write_page(&self, case: &CaseId, journal: &Journal) -> Result<(), Fault> {
-        let store = &self.function.store;
-        let entries = journal.entries(store).await?;
-        let place = format!("s3://{}", self.function.config.case_bucket);
-        let made = Timestamp::now();
-        let of = Page { case, entries: &entries, place: &place, chain: Chain::NotChecked, made, made_by: &self.actor.function };
-        match page(of) {
-            Some(page) => store.keep_page(case, page).await,
-            None => Ok(()),
-        }
+/// Writes `report.html`. That it could not be is logged, with the line that makes it from the ledger.
+pub(crate) async fn write_page(store: &CaseStore, bucket: &str, made_by: &str, case: &CaseId, journal: &Journal) {
+    let failed = match tokio::time::timeout(LONGEST, made_page(store, bucket, made_by, case, journal)).await {
+        Ok(Ok(())) => return,
+        Ok(Err(fault)) => fault.to_string(),
+        Err(_) => format!("not written within {} s", LONGEST.as_secs()),
+    };
+    warn!(case = %case, reason = %failed, next = %format!("make report CASE={case}"), "the case report was not written");
+}
+
+async fn made_page(store: &CaseStore, bucket: &str, made_by: &str, case: &CaseId, journal: &Journal) -> Result<(), Fault> {
+    let entries = journal.entries(store).await?;
+    let (place, made) = (format!("s3://{bucket}"), Timestamp::now());
+    match page(Page { case, entries: &entries, place: &place, chain: Chain::NotChecked, made, made_by }) {
+        Some(page) => store.keep_page(case, page).await,
+        None => Ok(()),
     }
 }

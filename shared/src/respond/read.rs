@@ -13,13 +13,13 @@ use crate::timestamp::Timestamp;
 const GUARDRAILS_FILE: &str = "guardrails.toml";
 
 /// Why there are no guardrails.
-pub(super) struct NoGuardrails {
-    pub(super) reason: String,
+pub(crate) struct NoGuardrails {
+    pub(crate) reason: String,
     /// Whether they may be readable a moment later.
-    pub(super) passing: bool,
+    pub(crate) passing: bool,
 }
 
-pub(super) async fn guardrails(store: &CaseStore) -> Result<Guardrails, NoGuardrails> {
+pub(crate) async fn guardrails(store: &CaseStore) -> Result<Guardrails, NoGuardrails> {
     let unread = |fault: Fault| NoGuardrails { passing: fault.is_retryable(), reason: fault.to_string() };
     let text = store.guardrails().await.map_err(unread)?;
     Guardrails::parse(GUARDRAILS_FILE, &text).map_err(|error| NoGuardrails { reason: error.to_string(), passing: false })

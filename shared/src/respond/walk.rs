@@ -2,15 +2,18 @@
 
 use serde::Deserialize as _;
 
+use super::approve::{self, Asked};
+use super::budget::{unread, was_contained};
 use super::conclude::Work;
 use super::kind::Wave;
-use super::{Delivery, Handled, Kind, in_the_detectors_words};
+use super::{Delivery, Handled, Kind, in_the_detectors_words, read};
 use crate::aws::Access;
 use crate::case::store::{Etag, Written};
 use crate::case::{CaseId, Entry, EntryKind, Journal, Lease, Memory, OpenCase, State};
+use crate::containment::budget::{Bound, UsedUp, bound};
 use crate::containment::{AtSource, Decision, Verdict};
 use crate::error::Retry;
-use crate::finding::{Finding, Target};
+use crate::finding::{Finding, Target, Trigger, User};
 use crate::guardrails::Guardrails;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -29,8 +32,9 @@ pub(crate) struct Decided<K: Kind> {
     /// The clients for its account.
     pub(super) access: Access,
     source: AtSource,
-    #[cfg_attr(not(feature = "instance"), expect(dead_code, reason = "what an identity misses depends on no guardrail"))]
     guardrails: Result<Guardrails, String>,
+    /// The budget that keeps it from being contained without a person.
+    pub(super) used_up: Option<UsedUp>,
 }
 
 impl<K: Kind> Decided<K> {
@@ -42,6 +46,12 @@ impl<K: Kind> Decided<K> {
             guardrails: self.guardrails.clone(),
             state: self.state.clone(),
         }
+    }
+
+    /// Whether its plan says what would be done: without guardrails, and where the facts decided before them, it does not.
+    pub(super) fn has_its_plan(&self) -> bool {
+        let verdict = &self.decision().verdict;
+        self.guardrails.is_ok() && matches!(verdict, Verdict::Contain | Verdict::Propose(_) | Verdict::Observe)
     }
 
     pub(super) fn decision(&self) -> &Decision {
@@ -60,13 +70,35 @@ impl<K: Kind> Decided<K> {
 impl<K: Kind> Delivery<'_, K> {
     /// The walk for one target of one finding.
     pub(super) async fn contain(&self, finding: &Finding, target: &Target) -> Result<Handled, Retry> {
-        let Wave { target, key, observed, open_case, access, guardrails_passing } =
-            Box::pin(K::observe(self.function, finding, target)).await?;
+        // Counted beside everything else: what the guardrails say of it is known in the same wave.
+        let (wave, counted) =
+            tokio::join!(Box::pin(K::observe(self.function, finding, target)), self.function.store.counted(self.received));
+        let Wave { target, key, observed, mut open_case, access, mut guardrails_passing, fleet } = wave?;
+        if finding.trigger.is_a_persons() && open_case.is_none() && is_found_by_asking(&target) {
+            // The wave could not look for it. What a person says is about what the case proposes, if there is one.
+            open_case = read::open_case(&self.function.store, &key).await?;
+        }
+        if approve::is_of_another_case(finding, open_case.as_ref().map(|(case, _)| case)) {
+            return Ok(Handled::Ignored(approve::refused("the case is not the one of its target any more")));
+        }
         let finding = match &observed.source {
             AtSource::Confirmed(confirmed) => in_the_detectors_words(finding, confirmed),
             _ => finding.clone(),
         };
-        let decision = K::decide(&finding, &target, &observed, &self.function.responder, Timestamp::now());
+        let mut decision = K::decide(&finding, &target, &observed, &self.function.responder, Timestamp::now());
+        let mut used_up = None;
+        let is_bound = decision.verdict == Verdict::Contain && !finding.trigger.is_a_persons();
+        if let (true, Ok(guardrails)) = (is_bound, &observed.guardrails)
+            && !was_contained(&finding, &key, open_case.as_ref().map(|(case, _)| case), counted.as_ref().ok())
+            && let Some(bound) =
+                bound(guardrails.budget(), &counted.map_err(|fault| unread(&fault)), &finding.account, fleet.as_ref())
+        {
+            decision.verdict = Verdict::Propose(bound.reason());
+            match bound {
+                Bound::UsedUp(budget) => used_up = Some(budget),
+                Bound::Unread(unread) => guardrails_passing = guardrails_passing.or(unread.passing.then_some(unread.reason)),
+            }
+        }
         if let Verdict::Ignore(ignored) = decision.verdict {
             return Ok(Handled::Ignored(ignored));
         }
@@ -80,14 +112,17 @@ impl<K: Kind> Delivery<'_, K> {
                 commands: decision.plan.commands(),
                 original: serde_json::to_value(&observed.state).unwrap_or_default(),
                 decision,
+                proposal: None,
+                approval: None,
             },
             state: observed.state,
             source: observed.source,
             guardrails: observed.guardrails,
+            used_up,
         };
         let unasked = unasked(&decided.source, guardrails_passing);
         let result = match open_case {
-            None => Box::pin(self.open(decided)).await?,
+            None => Box::pin(self.open(decided, None)).await?,
             Some((case, etag)) => Box::pin(self.take_up(decided, case, etag)).await?,
         };
         // People were told of a proposal; asking again may make more of it.
@@ -103,10 +138,18 @@ impl<K: Kind> Delivery<'_, K> {
         }
     }
 
-    /// A target without an open case: the cut goes out beside the one write that claims the target and remembers
-    /// plan and original state.
-    async fn open(&self, decided: Decided<K>) -> Result<TargetResult, Retry> {
-        let case = CaseId::of(decided.finding(), &decided.key);
+    /// A target without an open case, or with `released` as its last one: the cut goes out beside the one write that
+    /// claims the target and remembers plan and original state.
+    pub(super) async fn open(&self, mut decided: Decided<K>, released: Option<(&CaseId, &Etag)>) -> Result<TargetResult, Retry> {
+        decided.propose();
+        if decided.contains() {
+            decided.memory.approval = self.person(decided.finding()).map(|person| person.approves(None));
+        }
+        let case = match released {
+            None => CaseId::of(decided.finding(), &decided.key),
+            Some((before, _)) => CaseId::after(before, decided.finding(), &decided.key),
+        };
+        decided.memory.decision.plan.file_under(&case);
         let mut journal = Journal::empty(case.clone());
         let memory = journal.next(&self.actor, EntryKind::Opened, &decided.memory);
         let open_case = OpenCase {
@@ -117,15 +160,27 @@ impl<K: Kind> Delivery<'_, K> {
             attempts: 1,
             reasserted: 0,
             findings: vec![decided.finding().id.clone()],
+            spent: Vec::new(),
             failed: Vec::new(),
             plan: if decided.contains() { decided.decision().plan.clone() } else { Plan::default() },
             settled_at: 0,
+            contained_at: None,
+            active_at: None,
             outcome: None,
+            release: None,
             memory,
         };
-        let (cuts, opened) = tokio::join!(self.cut(&decided, &open_case.plan.cut), self.function.store.open(&open_case));
+        let claim = async {
+            match released {
+                None => self.function.store.open(&open_case).await,
+                Some((_, etag)) => self.function.store.replace(&open_case, etag).await,
+            }
+        };
+        let (cuts, opened, counted) =
+            tokio::join!(self.cut(&decided, &open_case.plan.cut), claim, self.count(&decided, &open_case));
         match opened {
             Ok(Written::Written(remembered)) => {
+                counted.map_err(|fault| Retry::after("counting the containment", open_case.case.to_string(), &fault, &cuts))?;
                 journal.advance(&open_case.memory);
                 Box::pin(self.work(Work::new(decided, open_case, journal), remembered, cuts, true)).await
             }
@@ -143,7 +198,8 @@ impl<K: Kind> Delivery<'_, K> {
     }
 
     /// A target whose case stands already.
-    async fn take_up(&self, mut decided: Decided<K>, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
+    async fn take_up(&self, mut decided: Decided<K>, mut case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
+        (decided.memory.proposal, decided.memory.approval) = (None, None);
         // What is made from here on belongs to the case that stands, whatever finding asks for it.
         decided.memory.decision.plan.file_under(&case.case);
         let before = case.remembered().map_err(|error| Retry {
@@ -155,12 +211,23 @@ impl<K: Kind> Delivery<'_, K> {
         })?;
         let acted = before.decision.verdict == Verdict::Contain;
         let known = case.findings.contains(&decided.finding().id);
-        if case.state == State::Working && !case.lease.admits(&self.actor.request_id, Timestamp::now()) {
+        let is_at_work = matches!(case.state, State::Working | State::Releasing);
+        if is_at_work && !case.lease.admits(&self.actor.request_id, Timestamp::now()) {
             return busy(&decided, &case, known && (acted || !decided.contains()));
         }
+        let asked = self.weigh(&mut decided, &mut case, &before);
         match (case.state, acted) {
+            (State::Settled | State::Releasing | State::Released, _)
+                if acted && matches!(decided.finding().trigger, Trigger::Approval { .. }) =>
+            {
+                Ok(approve::carried_out(&decided, &case, &before))
+            }
+            (State::Released, _) => Box::pin(self.contain_again(decided, &case, &etag)).await,
+            (State::Releasing, _) => Box::pin(self.interrupt_release(decided, case, etag, &before)).await,
             (State::Settled, true) => Box::pin(self.revisit(decided, case, etag, &before)).await,
-            (State::Settled, false) if known && same_verdict(&before.decision.verdict, &decided.decision().verdict) => {
+            (State::Settled, false)
+                if known && asked == Asked::Nothing && same_verdict(&before.decision.verdict, &decided.decision().verdict) =>
+            {
                 Box::pin(self.repeat(decided, case, etag)).await
             }
             (State::Working, true) => {
@@ -197,12 +264,23 @@ impl<K: Kind> Delivery<'_, K> {
             attempts: case.attempts + 1,
             plan,
             findings: with(case.findings, &decided.finding().id),
+            // What was shown of a release is not what stands from now on.
+            release: None,
+            // From here on activity is activity after this.
+            contained_at: if has_more_to_do { Some(Timestamp::now()) } else { case.contained_at },
+            active_at: case.active_at.filter(|_| !has_more_to_do),
             // Of what is done now nobody has been told, even if the outcome will be the same.
             outcome: case.outcome.filter(|_| !has_more_to_do),
             ..case
         };
         let cuts: &[_] = if decided.contains() { &case.plan.cut } else { &[] };
-        let (cuts, taken) = tokio::join!(self.cut(&decided, cuts), self.function.store.replace(&case, &etag));
+        let (cuts, taken, counted) = tokio::join!(
+            self.cut(&decided, cuts),
+            self.function.store.replace(&case, &etag),
+            // What stands is no further containment. The delivery that crashed may not have come to count its own.
+            async { if settled { Ok(()) } else { self.count(&decided, &case).await } },
+        );
+        counted.map_err(|fault| Retry::after("counting the containment", case.case.to_string(), &fault, &cuts))?;
         let remembered = match taken {
             Ok(Written::Written(remembered)) => remembered,
             Ok(Written::Lost) => {
@@ -235,7 +313,8 @@ impl<K: Kind> Delivery<'_, K> {
 
     /// A case under which nothing was changed so far, and to which something else is to be done now: a click, a
     /// changed guardrail, another finding. Plan and original state are remembered afresh.
-    async fn decide_anew(&self, decided: Decided<K>, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
+    async fn decide_anew(&self, mut decided: Decided<K>, case: OpenCase, etag: Etag) -> Result<TargetResult, Retry> {
+        decided.propose();
         let failed = |fault| Retry::before_any_change("reading the ledger", case.case.to_string(), &fault);
         let mut journal = self.journal(&case.case, &case.memory).await.map_err(failed)?;
         let known = case.findings.contains(&decided.finding().id);
@@ -258,13 +337,20 @@ impl<K: Kind> Delivery<'_, K> {
             attempts,
             plan: if decided.contains() { decided.decision().plan.clone() } else { Plan::default() },
             findings: with(known_findings, &decided.finding().id),
+            contained_at: None,
+            active_at: None,
             outcome: case.outcome.filter(|_| known),
             memory,
             ..case
         };
-        let (cuts, taken) = tokio::join!(self.cut(&decided, &case.plan.cut), self.function.store.replace(&case, &etag));
+        let (cuts, taken, counted) = tokio::join!(
+            self.cut(&decided, &case.plan.cut),
+            self.function.store.replace(&case, &etag),
+            self.count(&decided, &case),
+        );
         match taken {
             Ok(Written::Written(remembered)) => {
+                counted.map_err(|fault| Retry::after("counting the containment", case.case.to_string(), &fault, &cuts))?;
                 journal.advance(&case.memory);
                 let mut work = Work::new(decided, case, journal);
                 work.may_be_repeated = may_be_repeated;
@@ -292,6 +378,11 @@ impl<K: Kind> Decided<K> {
     pub(super) fn keep_advice_of(&mut self, before: &Memory) {
         self.memory.decision.next_steps.clone_from(&before.decision.next_steps);
     }
+}
+
+/// Whether whom the target is had to be asked first, so that no case could be looked for beside it.
+fn is_found_by_asking(target: &Target) -> bool {
+    matches!(target, Target::User(User { unique_id: None, .. }))
 }
 
 /// What could not be asked and may answer a moment later, and why it did not.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::entity::{AWS_DENY_ALL, Entity, aws_deny_all};
-use super::{Change, Undo};
+use super::{Change, Release, Undo};
 use crate::id::Partition;
 
 /// Attaches `AWSDenyAll` to a user or a role. On a role it hits everyone who holds it, new sessions too.
@@ -47,6 +47,10 @@ impl Change for AttachDenyAll {
     fn undo(&self) -> Undo {
         if self.before { Undo::left() } else { self.principal.released(self.line("detach")) }
     }
+
+    fn release(&self) -> Release {
+        if self.before { Release::Stays("it was so before this case") } else { Release::Undo }
+    }
 }
 
 #[cfg(feature = "iam")]
@@ -62,5 +66,24 @@ impl AttachDenyAll {
             }
         };
         Ok(super::Applied { changed: !self.before, ..applied })
+    }
+}
+
+#[cfg(feature = "release")]
+impl AttachDenyAll {
+    pub(super) async fn revert(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        let arn = aws_deny_all(self.partition);
+        match &self.principal {
+            Entity::User(name) => {
+                #[expect(clippy::disallowed_methods, reason = "release takes off what this case attached")]
+                let answer = iam.detach_user_policy().user_name(name.as_str()).policy_arn(arn).send().await;
+                super::Applied::unless_gone(answer)
+            }
+            Entity::Role(name) => {
+                #[expect(clippy::disallowed_methods, reason = "release takes off what this case attached")]
+                let answer = iam.detach_role_policy().role_name(name.as_str()).policy_arn(arn).send().await;
+                super::Applied::unless_gone(answer)
+            }
+        }
     }
 }

@@ -82,3 +82,14 @@ impl AttachQuarantineMarker {
         missing.map_or_else(|| Ok(super::Applied::already()), Err)
     }
 }
+
+#[cfg(feature = "release")]
+impl AttachQuarantineMarker {
+    pub(super) async fn revert(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        // Which one was attached is known from when it was; without that nothing is ours.
+        let Some(policy) = &self.policy else { return Ok(super::Applied::already()) };
+        #[expect(clippy::disallowed_methods, reason = "release takes off what this case attached")]
+        let answer = iam.detach_user_policy().user_name(self.user.as_str()).policy_arn(self.arn(policy)).send().await;
+        super::Applied::unless_gone(answer)
+    }
+}

@@ -23,6 +23,12 @@ pub(super) fn is_on_standby(place: Option<&Place>, group: &str) -> bool {
     has_left(place, group) || place.is_some_and(|place| matches!(place.state.as_str(), "Standby" | "EnteringStandby"))
 }
 
+/// Whether the instance serves in `group`, or will in a moment.
+#[cfg_attr(not(feature = "release"), allow(dead_code, reason = "only undoing a step asks"))]
+pub(super) fn serves(place: Option<&Place>, group: &str) -> bool {
+    place.is_some_and(|place| place.group == group && (place.state == "InService" || place.state.starts_with("Pending")))
+}
+
 #[cfg(feature = "instance")]
 mod calls {
     use aws_smithy_runtime_api::client::orchestrator::HttpResponse;

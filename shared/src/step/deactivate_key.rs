@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Undo};
+use super::{Change, Release, Undo};
 use crate::id::{AccessKeyId, PrincipalName};
 use crate::text::option;
 
@@ -44,6 +44,10 @@ impl Change for DeactivateKey {
         Undo::by(format!("# {}", self.line("Active")))
             .noting("a key that leaked stays leaked: make a new one, and take the # away only for a key that never left")
     }
+
+    fn release(&self) -> Release {
+        Release::ByName("a key that leaked stays leaked: better a new one")
+    }
 }
 
 #[cfg(feature = "iam")]
@@ -55,5 +59,17 @@ impl DeactivateKey {
             .access_key_id(self.key.as_str())
             .status(aws_sdk_iam::types::StatusType::Inactive);
         super::Applied::unless_gone(request.send().await)
+    }
+}
+
+#[cfg(feature = "release")]
+impl DeactivateKey {
+    pub(super) async fn revert(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        let request = iam
+            .update_access_key()
+            .user_name(self.user.as_str())
+            .access_key_id(self.key.as_str())
+            .status(aws_sdk_iam::types::StatusType::Active);
+        Ok(super::Applied::changed(&request.send().await?))
     }
 }

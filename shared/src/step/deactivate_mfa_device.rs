@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Undo};
+use super::{Change, Release, Undo};
 use crate::id::PrincipalName;
 use crate::text::option;
 use crate::timestamp::Timestamp;
@@ -46,6 +46,10 @@ impl Change for DeactivateMfaDevice {
         let codes = r#"--authentication-code1 "${FIRST_CODE:?}" --authentication-code2 "${SECOND_CODE:?}""#;
         Undo::by(format!("{} {codes}", self.line("enable")))
             .noting("only for a device that is the user's own: whoever holds it gives two codes in a row; set FIRST_CODE and SECOND_CODE first")
+    }
+
+    fn release(&self) -> Release {
+        Release::Stays("a device that the attacker enabled stays off; only whoever holds a device can enable it")
     }
 }
 

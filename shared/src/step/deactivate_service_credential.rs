@@ -59,3 +59,15 @@ impl DeactivateServiceCredential {
         super::Applied::unless_gone(request.send().await)
     }
 }
+
+#[cfg(feature = "release")]
+impl DeactivateServiceCredential {
+    pub(super) async fn revert(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        let request = iam
+            .update_service_specific_credential()
+            .user_name(self.user.as_str())
+            .service_specific_credential_id(&self.credential)
+            .status(aws_sdk_iam::types::StatusType::Active);
+        Ok(super::Applied::changed(&request.send().await?))
+    }
+}

@@ -56,3 +56,15 @@ impl DeactivateSigningCertificate {
         super::Applied::unless_gone(request.send().await)
     }
 }
+
+#[cfg(feature = "release")]
+impl DeactivateSigningCertificate {
+    pub(super) async fn revert(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        let request = iam
+            .update_signing_certificate()
+            .user_name(self.user.as_str())
+            .certificate_id(&self.certificate)
+            .status(aws_sdk_iam::types::StatusType::Active);
+        Ok(super::Applied::changed(&request.send().await?))
+    }
+}

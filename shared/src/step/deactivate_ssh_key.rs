@@ -56,3 +56,15 @@ impl DeactivateSshKey {
         super::Applied::unless_gone(request.send().await)
     }
 }
+
+#[cfg(feature = "release")]
+impl DeactivateSshKey {
+    pub(super) async fn revert(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        let request = iam
+            .update_ssh_public_key()
+            .user_name(self.user.as_str())
+            .ssh_public_key_id(&self.key)
+            .status(aws_sdk_iam::types::StatusType::Active);
+        Ok(super::Applied::changed(&request.send().await?))
+    }
+}

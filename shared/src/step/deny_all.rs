@@ -70,3 +70,15 @@ impl DenyAll {
         Ok(super::Applied::changed(&output))
     }
 }
+
+#[cfg(feature = "release")]
+impl DenyAll {
+    pub(super) async fn revert(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "our own policy, by its name; what keeps the older sessions out is in place by now"
+        )]
+        let answer = iam.delete_user_policy().user_name(self.user.as_str()).policy_name(policy::DENY_ALL).send().await;
+        super::Applied::unless_gone(answer)
+    }
+}

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::entity::{AWS_DENY_ALL, Entity, aws_deny_all};
-use super::{Change, Undo};
+use super::{Change, Release, Undo};
 use crate::id::{Arn, Partition};
 use crate::text::shell_word;
 
@@ -61,6 +61,10 @@ impl Change for DenyByBoundary {
         };
         self.principal.released(line)
     }
+
+    fn release(&self) -> Release {
+        if self.before { Release::Stays("it was so before this case") } else { Release::Undo }
+    }
 }
 
 #[cfg(feature = "iam")]
@@ -78,5 +82,31 @@ impl DenyByBoundary {
             }
         };
         Ok(super::Applied { changed: !self.before, ..applied })
+    }
+}
+
+#[cfg(feature = "release")]
+impl DenyByBoundary {
+    pub(super) async fn revert(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        match (&self.principal, &self.old) {
+            (Entity::User(name), Some(old)) => {
+                let request = iam.put_user_permissions_boundary().user_name(name.as_str()).permissions_boundary(old.as_str());
+                Ok(super::Applied::changed(&request.send().await?))
+            }
+            (Entity::Role(name), Some(old)) => {
+                let request = iam.put_role_permissions_boundary().role_name(name.as_str()).permissions_boundary(old.as_str());
+                Ok(super::Applied::changed(&request.send().await?))
+            }
+            (Entity::User(name), None) => {
+                #[expect(clippy::disallowed_methods, reason = "there was no boundary before ours")]
+                let answer = iam.delete_user_permissions_boundary().user_name(name.as_str()).send().await;
+                super::Applied::unless_gone(answer)
+            }
+            (Entity::Role(name), None) => {
+                #[expect(clippy::disallowed_methods, reason = "there was no boundary before ours")]
+                let answer = iam.delete_role_permissions_boundary().role_name(name.as_str()).send().await;
+                super::Applied::unless_gone(answer)
+            }
+        }
     }
 }

@@ -54,3 +54,12 @@ impl DeregisterFromLoadBalancer {
         super::ec2::unless(request.send().await, &["LoadBalancerNotFound", "InvalidInstance"])
     }
 }
+
+#[cfg(feature = "release")]
+impl DeregisterFromLoadBalancer {
+    pub(super) async fn revert(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        let instance = aws_sdk_elasticloadbalancing::types::Instance::builder().instance_id(self.instance.as_str()).build();
+        let request = aws.classic_balancers.register_instances_with_load_balancer();
+        Ok(super::Applied::changed(&request.load_balancer_name(&self.load_balancer).instances(instance).send().await?))
+    }
+}

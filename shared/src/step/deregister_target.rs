@@ -70,3 +70,13 @@ impl DeregisterTarget {
         super::ec2::unless(request.send().await, &["TargetGroupNotFound"])
     }
 }
+
+#[cfg(feature = "release")]
+impl DeregisterTarget {
+    pub(super) async fn revert(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        let target = aws_sdk_elasticloadbalancingv2::types::TargetDescription::builder().id(&self.target);
+        let target = target.set_port(self.port).set_availability_zone(self.zone.clone()).build();
+        let request = aws.balancers.register_targets().target_group_arn(self.target_group.as_str()).targets(target);
+        Ok(super::Applied::changed(&request.send().await?))
+    }
+}

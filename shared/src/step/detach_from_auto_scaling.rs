@@ -56,3 +56,13 @@ impl DetachFromAutoScaling {
         super::auto_scaling::moved(answer, aws, &self.instance, |place| super::auto_scaling::has_left(place, group)).await
     }
 }
+
+#[cfg(feature = "release")]
+impl DetachFromAutoScaling {
+    pub(super) async fn revert(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        let group = &self.auto_scaling_group;
+        let request = aws.autoscaling.attach_instances().auto_scaling_group_name(group).instance_ids(self.instance.as_str());
+        super::auto_scaling::moved(request.send().await, aws, &self.instance, |place| super::auto_scaling::serves(place, group))
+            .await
+    }
+}

@@ -59,3 +59,13 @@ impl DisassociateAddress {
         super::ec2::unless(answer, &["InvalidAssociationID.NotFound"])
     }
 }
+
+#[cfg(feature = "release")]
+impl DisassociateAddress {
+    pub(super) async fn revert(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        // Refused where the address was given to something else since: it is not taken from there.
+        let request = aws.ec2.associate_address().allocation_id(&self.allocation).allow_reassociation(false);
+        let request = request.network_interface_id(self.interface.as_str()).set_private_ip_address(self.private_ip.clone());
+        Ok(super::Applied::changed(&request.send().await?))
+    }
+}

@@ -70,6 +70,11 @@ mod calls {
         AttributeBooleanValue::builder().value(true).build()
     }
 
+    #[cfg(feature = "release")]
+    pub(in super::super) fn no() -> AttributeBooleanValue {
+        AttributeBooleanValue::builder().value(false).build()
+    }
+
     pub(in super::super) fn filter(name: &str, value: &str) -> Filter {
         Filter::builder().name(name).values(value).build()
     }
@@ -81,5 +86,7 @@ mod calls {
     }
 }
 
+#[cfg(feature = "release")]
+pub(super) use calls::no;
 #[cfg(feature = "instance")]
 pub(super) use calls::{filter, permanent, read, refused_with, retryable, tagged, unless, yes};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ec2::interface_line;
 use super::prepare_isolation_group::variable;
-use super::{Change, Undo};
+use super::{Change, Release, Undo};
 use crate::id::{GroupId, InterfaceId, Region, VpcId};
 
 /// Makes the isolation group the sole security group of an interface. Rules of groups add up, so isolation works only
@@ -63,6 +63,10 @@ impl Change for IsolateInterface {
         }
         Undo::by(self.line(&self.original))
     }
+
+    fn release(&self) -> Release {
+        if self.was_before() { Release::Stays("it was isolated before this case") } else { Release::Undo }
+    }
 }
 
 #[cfg(feature = "instance")]
@@ -81,4 +85,13 @@ impl IsolateInterface {
 #[cfg(feature = "instance")]
 pub(super) fn no_group(vpc: &VpcId) -> crate::aws::Fault {
     super::ec2::permanent("NoIsolationGroup", &format!("there is no isolation group for {vpc}"))
+}
+
+#[cfg(feature = "release")]
+impl IsolateInterface {
+    pub(super) async fn revert(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        let groups = self.original.iter().map(|group| group.as_str().to_owned()).collect();
+        let request = aws.ec2.modify_network_interface_attribute().network_interface_id(self.interface.as_str());
+        Ok(super::Applied::changed(&request.set_groups(Some(groups)).send().await?))
+    }
 }

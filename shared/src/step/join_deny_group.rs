@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Entity, Undo};
+use super::{Change, Entity, Release, Undo};
 use crate::id::PrincipalName;
 use crate::text::option;
 
@@ -45,6 +45,10 @@ impl Change for JoinDenyGroup {
         }
         Entity::User(self.user.clone()).released(self.line("remove-user-from-group"))
     }
+
+    fn release(&self) -> Release {
+        if self.before { Release::Stays("it was so before this case") } else { Release::Undo }
+    }
 }
 
 #[cfg(feature = "iam")]
@@ -64,5 +68,14 @@ impl JoinDenyGroup {
         }
         let output = iam.add_user_to_group().group_name(&self.group).user_name(self.user.as_str()).send().await?;
         Ok(super::Applied { changed: !self.before, ..super::Applied::changed(&output) })
+    }
+}
+
+#[cfg(feature = "release")]
+impl JoinDenyGroup {
+    pub(super) async fn revert(&self, iam: &aws_sdk_iam::Client) -> Result<super::Applied, crate::aws::Fault> {
+        #[expect(clippy::disallowed_methods, reason = "release takes the user out of the group this case put it in")]
+        let answer = iam.remove_user_from_group().group_name(&self.group).user_name(self.user.as_str()).send().await;
+        super::Applied::unless_gone(answer)
     }
 }

@@ -51,11 +51,22 @@ impl Change for KeepVolume {
 #[cfg(feature = "instance")]
 impl KeepVolume {
     pub(super) async fn apply(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        self.set(aws, false).await
+    }
+
+    async fn set(&self, aws: &crate::aws::Compute, delete: bool) -> Result<super::Applied, crate::aws::Fault> {
         use aws_sdk_ec2::types::{EbsInstanceBlockDeviceSpecification, InstanceBlockDeviceMappingSpecification};
-        let keep = EbsInstanceBlockDeviceSpecification::builder().delete_on_termination(false).build();
+        let keep = EbsInstanceBlockDeviceSpecification::builder().delete_on_termination(delete).build();
         let mapping = InstanceBlockDeviceMappingSpecification::builder().device_name(&self.device).ebs(keep).build();
         let request = aws.ec2.modify_instance_attribute().instance_id(self.instance.as_str());
         let output = request.block_device_mappings(mapping).send().await?;
         Ok(super::Applied::changed(&output))
+    }
+}
+
+#[cfg(feature = "release")]
+impl KeepVolume {
+    pub(super) async fn revert(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        self.set(aws, true).await
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Undo};
+use super::{Change, Release, Undo};
 use crate::guardrails::LockMode;
 use crate::id::{Region, SnapshotId};
 
@@ -118,6 +118,10 @@ impl Change for LockSnapshot {
             }
         };
         Undo { commands: Vec::new(), note: Some(note) }
+    }
+
+    fn release(&self) -> Release {
+        Release::Stays("the snapshot is evidence: it stays locked until its time is over")
     }
 }
 

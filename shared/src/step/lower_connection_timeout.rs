@@ -29,7 +29,8 @@ impl Timeouts {
     pub const DEFAULTS: Self = Self { tcp_established: Some(432_000), udp_stream: Some(180), udp: Some(30) };
 
     /// These, and those of `others` where none is set.
-    fn or(self, others: Self) -> Self {
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
         Self {
             tcp_established: self.tcp_established.or(others.tcp_established),
             udp_stream: self.udp_stream.or(others.udp_stream),
@@ -86,13 +87,24 @@ impl Change for LowerConnectionTimeout {
 #[cfg(feature = "instance")]
 impl LowerConnectionTimeout {
     pub(super) async fn apply(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
-        let lowest = aws_sdk_ec2::types::ConnectionTrackingSpecificationRequest::builder()
-            .set_tcp_established_timeout(Timeouts::LOWEST.tcp_established)
-            .set_udp_stream_timeout(Timeouts::LOWEST.udp_stream)
-            .set_udp_timeout(Timeouts::LOWEST.udp)
+        self.set(aws, Timeouts::LOWEST).await
+    }
+
+    async fn set(&self, aws: &crate::aws::Compute, timeouts: Timeouts) -> Result<super::Applied, crate::aws::Fault> {
+        let timeouts = aws_sdk_ec2::types::ConnectionTrackingSpecificationRequest::builder()
+            .set_tcp_established_timeout(timeouts.tcp_established)
+            .set_udp_stream_timeout(timeouts.udp_stream)
+            .set_udp_timeout(timeouts.udp)
             .build();
         let request = aws.ec2.modify_network_interface_attribute().network_interface_id(self.interface.as_str());
-        let output = request.connection_tracking_specification(lowest).send().await?;
+        let output = request.connection_tracking_specification(timeouts).send().await?;
         Ok(super::Applied::changed(&output))
+    }
+}
+
+#[cfg(feature = "release")]
+impl LowerConnectionTimeout {
+    pub(super) async fn revert(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        self.set(aws, self.before.or(Timeouts::DEFAULTS)).await
     }
 }

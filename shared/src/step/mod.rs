@@ -23,6 +23,7 @@ mod entity;
 mod group_rules;
 #[cfg(feature = "instance")]
 mod group_rules_calls;
+mod hold;
 mod isolate_interface;
 mod join_deny_group;
 mod keep_volume;
@@ -35,6 +36,7 @@ mod protect_from_stop;
 mod protect_from_termination;
 mod remove_login_profile;
 mod remove_public_address;
+mod revert;
 mod revoke_older_sessions;
 mod snapshot_volumes;
 mod stop_on_shutdown;
@@ -61,6 +63,7 @@ pub use disassociate_address::DisassociateAddress;
 pub use enter_standby::EnterStandby;
 pub use entity::{AWS_DENY_ALL, Entity, is_aws_deny_all};
 pub use group_rules::{Difference, FoundRule, Opening, difference};
+pub use hold::Hold;
 pub use isolate_interface::IsolateInterface;
 pub use join_deny_group::JoinDenyGroup;
 pub use keep_volume::KeepVolume;
@@ -73,6 +76,7 @@ pub use protect_from_stop::ProtectFromStop;
 pub use protect_from_termination::ProtectFromTermination;
 pub use remove_login_profile::RemoveLoginProfile;
 pub use remove_public_address::RemovePublicAddress;
+pub use revert::Release;
 pub use revoke_older_sessions::RevokeOlderSessions;
 pub use snapshot_volumes::{INSTANCE_TAG, SnapshotVolumes};
 pub use stop_on_shutdown::StopOnShutdown;
@@ -94,6 +98,11 @@ pub trait Change {
 
     /// How it is undone.
     fn undo(&self) -> Undo;
+
+    /// What the release of its case makes of it.
+    fn release(&self) -> Release {
+        Release::Undo
+    }
 }
 
 /// How a step is undone by hand, in order.
@@ -205,6 +214,12 @@ macro_rules! steps {
             #[must_use]
             pub fn undo(&self) -> Undo {
                 match self { $(Self::$variant(step) => step.undo(),)+ }
+            }
+
+            /// See [`Change::release`].
+            #[must_use]
+            pub fn release(&self) -> Release {
+                match self { $(Self::$variant(step) => step.release(),)+ }
             }
         }
     };

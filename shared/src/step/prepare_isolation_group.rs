@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ec2::tags_option;
 use super::group_rules::Opening;
-use super::{Change, Origin, Undo};
+use super::{Change, Origin, Release, Undo};
 use crate::guardrails::{Allow, Direction, Peer};
 use crate::id::{GroupId, Region, VpcId};
 use crate::text::{option, shell_word};
@@ -157,6 +157,10 @@ impl Change for PrepareIsolationGroup {
                 "the isolation group stays: it lets nothing through but what the guardrails allow, and the next case of the VPC uses it",
             ),
         }
+    }
+
+    fn release(&self) -> Release {
+        Release::Stays("the isolation group stays for the next case of its VPC")
     }
 }
 

@@ -55,3 +55,14 @@ impl ProtectFromScaleIn {
         super::auto_scaling::moved(answer, aws, &self.instance, |place| super::auto_scaling::has_left(place, group)).await
     }
 }
+
+#[cfg(feature = "release")]
+impl ProtectFromScaleIn {
+    pub(super) async fn revert(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        let group = &self.auto_scaling_group;
+        let request =
+            aws.autoscaling.set_instance_protection().auto_scaling_group_name(group).instance_ids(self.instance.as_str());
+        let answer = request.protected_from_scale_in(false).send().await;
+        super::auto_scaling::moved(answer, aws, &self.instance, |place| super::auto_scaling::has_left(place, group)).await
+    }
+}

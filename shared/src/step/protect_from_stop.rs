@@ -43,3 +43,11 @@ impl ProtectFromStop {
         Ok(super::Applied::changed(&output))
     }
 }
+
+#[cfg(feature = "release")]
+impl ProtectFromStop {
+    pub(super) async fn revert(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        let request = aws.ec2.modify_instance_attribute().instance_id(self.instance.as_str());
+        Ok(super::Applied::changed(&request.disable_api_stop(super::ec2::no()).send().await?))
+    }
+}

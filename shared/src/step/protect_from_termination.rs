@@ -44,3 +44,11 @@ impl ProtectFromTermination {
         Ok(super::Applied::changed(&output))
     }
 }
+
+#[cfg(feature = "release")]
+impl ProtectFromTermination {
+    pub(super) async fn revert(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        let request = aws.ec2.modify_instance_attribute().instance_id(self.instance.as_str());
+        Ok(super::Applied::changed(&request.disable_api_termination(super::ec2::no()).send().await?))
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Undo};
+use super::{Change, Release, Undo};
 use crate::id::PrincipalName;
 use crate::text::option;
 use crate::timestamp::Timestamp;
@@ -39,6 +39,10 @@ impl Change for RemoveLoginProfile {
             option("--user-name", self.user.as_str())
         ))
         .noting("the old password cannot be restored; set NEW_PASSWORD first")
+    }
+
+    fn release(&self) -> Release {
+        Release::Stays("the old password cannot be restored: give the user a new one")
     }
 }
 

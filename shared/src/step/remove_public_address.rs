@@ -47,3 +47,11 @@ impl RemovePublicAddress {
         Ok(super::Applied::changed(&output))
     }
 }
+
+#[cfg(feature = "release")]
+impl RemovePublicAddress {
+    pub(super) async fn revert(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        let request = aws.ec2.modify_network_interface_attribute().network_interface_id(self.interface.as_str());
+        Ok(super::Applied::changed(&request.associate_public_ip_address(true).send().await?))
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::ec2::tags_option;
-use super::{Change, Origin, Undo};
+use super::{Change, Origin, Release, Undo};
 use crate::guardrails::EvidenceLock;
 use crate::id::{InstanceId, Region, SnapshotId, VolumeId};
 use crate::text::shell_word;
@@ -81,6 +81,10 @@ impl Change for SnapshotVolumes {
 
     fn undo(&self) -> Undo {
         Undo { commands: Vec::new(), note: Some("the snapshots are evidence: they stay until the case is closed") }
+    }
+
+    fn release(&self) -> Release {
+        Release::Stays("the snapshots are evidence")
     }
 }
 

@@ -51,3 +51,12 @@ impl StopOnShutdown {
         Ok(super::Applied::changed(&output))
     }
 }
+
+#[cfg(feature = "release")]
+impl StopOnShutdown {
+    pub(super) async fn revert(&self, aws: &crate::aws::Compute) -> Result<super::Applied, crate::aws::Fault> {
+        let terminate = aws_sdk_ec2::types::AttributeValue::builder().value("terminate").build();
+        let request = aws.ec2.modify_instance_attribute().instance_id(self.instance.as_str());
+        Ok(super::Applied::changed(&request.instance_initiated_shutdown_behavior(terminate).send().await?))
+    }
+}

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ec2::interface_line;
 use super::prepare_isolation_group::{ISOLATION_TAG, variable};
-use super::{Change, Undo};
+use super::{Change, Release, Undo};
 use crate::id::{GroupId, InterfaceId, Region, VpcId};
 
 /// How long the open group stays on, in seconds. EC2 needs a moment until new groups apply, and what is tracked loses
@@ -92,6 +92,10 @@ impl Change for UntrackConnections {
                 "connections that were cut open anew by themselves; the group that was open to the world is on no interface any more",
             ),
         }
+    }
+
+    fn release(&self) -> Release {
+        Release::Stays("nothing is left of it: the group that was open is on no interface any more")
     }
 }
 

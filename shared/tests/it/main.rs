@@ -17,7 +17,9 @@ mod metrics;
 
 mod page;
 mod plan;
+mod recheck;
 mod register;
+mod release;
 mod report;
 mod rungs;
 mod seeds;

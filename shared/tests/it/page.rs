@@ -25,7 +25,7 @@ pub(crate) struct Ledger(pub(crate) Vec<Entry>);
 
 impl Ledger {
     pub(crate) fn new(finding: &Finding, target: &Target, decision: &Decision, plan: &Plan, result: &TargetResult) -> Self {
-        let told = Told { finding, target, decision, result, plan, case_bucket: "cases", may_be_repeated: false };
+        let told = Told { finding, target, decision, result, plan, case_bucket: "cases", may_be_repeated: false, question: None };
         let mut result = result.clone();
         result.timing = Some(Timing {
             finding_type: finding.finding_type.clone(),

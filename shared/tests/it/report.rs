@@ -3,12 +3,14 @@
 use tourniquet::case::CaseId;
 use tourniquet::containment::Decision;
 use tourniquet::containment::identity::{AccessKey, Observed, ObservedUser, Principal, decide};
+use tourniquet::containment::proposal::Proposal;
 use tourniquet::finding::{Finding, Target};
 use tourniquet::guardrails::Guardrails;
 use tourniquet::outcome::{Outcome, Status, StepReport};
 use tourniquet::plan::Plan;
 use tourniquet::report::answer::{Answer, FindingSummary, TargetResult, release_hint};
 use tourniquet::report::notification::{Notification, Told, note, notification, undo_lines};
+use tourniquet::report::proposal::Question;
 use tourniquet::step::Step;
 
 use crate::checks::text::holds_a_key;
@@ -16,6 +18,8 @@ use crate::support::{
     FIRST_KEY, SECOND_KEY, accused_role, accused_user, at, finding, key, now, observed, observed_role, observed_user, responder,
     role, shipped_text, user,
 };
+
+const FUNCTION: &str = "arn:aws:lambda:eu-west-1:111122223333:function:tourniquet-ContainIdentity-X";
 
 pub(crate) struct Story {
     pub(crate) finding: Finding,
@@ -71,7 +75,13 @@ impl Story {
             plan: &self.plan,
             case_bucket: "tourniquet-cases-111122223333",
             may_be_repeated: false,
+            question: self.proposal().as_ref().map(|proposal| Question { proposal, function: FUNCTION }),
         })
+    }
+
+    /// What people are asked, where the outcome is to ask.
+    fn proposal(&self) -> Option<Proposal> {
+        matches!(self.result.outcome, Outcome::Proposed(_)).then(|| Proposal::of(&self.decision, now()))
     }
 
     fn answer(&self) -> Answer {
@@ -204,6 +214,7 @@ fn a_message_that_may_have_been_sent_before_says_so() {
         plan: &story.plan,
         case_bucket: "tourniquet-cases-111122223333",
         may_be_repeated: true,
+        question: None,
     });
     assert_eq!(once.subject, again.subject);
     assert!(!once.text.contains("An earlier try") && again.text.contains("An earlier try"));

@@ -117,6 +117,10 @@ def subject(operation, needs):
     """What a request is about: its resource, and the part of it that it names."""
     parts = ("PolicyName", "PolicyArn", "AccessKeyId", "ServiceSpecificCredentialId", "SSHPublicKeyId", "CertificateId")
     named = [str(operation.params[part]) for part in parts if operation.params.get(part)]
+    prefix = operation.params.get("query", {}).get("prefix")
+    if prefix:
+        # A list is about what it lists.
+        return f"{needs[0].resource}/{prefix}"
     return " ".join([needs[0].resource, *named])
 
 

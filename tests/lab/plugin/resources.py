@@ -237,6 +237,20 @@ def _events(operation, _, account):
     return Need(f"events:{operation.name}")
 
 
+def _scheduler(operation, _, account):
+    """CreateSchedule hands a role to Scheduler, and so needs leave to pass it (User Guide, "Identity-based policies")."""
+    params = operation.params
+    group, name = params.get("GroupName") or "default", params.get("Name")
+    prefix = f"arn:{PARTITION}:scheduler:{operation.region}:{account}"
+    if name and operation.name.endswith("ScheduleGroup"):
+        return Need(f"scheduler:{operation.name}", f"{prefix}:schedule-group/{name}")
+    needs = [Need(f"scheduler:{operation.name}", f"{prefix}:schedule/{group}/{name}" if name else "*")]
+    role = (params.get("Target") or {}).get("RoleArn")
+    if role:
+        needs.append(Need("iam:PassRole", role, {"iam:passedtoservice": "scheduler.amazonaws.com"}))
+    return needs
+
+
 def _lambda(operation, _, account):
     name = operation.params.get("FunctionName")
     if not name:
@@ -281,7 +295,7 @@ def _bedrock(operation, *_):
 
 _SERVICES = {
     "iam": _iam, "sts": _sts, "s3": _s3, "sns": _sns, "sqs": _sqs, "logs": _logs, "kms": _kms,
-    "securityhub": _securityhub, "guardduty": _guardduty, "events": _events, "lambda": _lambda,
+    "securityhub": _securityhub, "guardduty": _guardduty, "events": _events, "lambda": _lambda, "scheduler": _scheduler,
     "dynamodb": _dynamodb, "secretsmanager": _secretsmanager, "ssm": _ssm, "bedrock": _bedrock,
     "ec2": ec2_needs, "ebs": ebs_needs, "autoscaling": autoscaling_needs, "elasticloadbalancing": load_balancing_needs,
 }  # fmt: skip

@@ -88,6 +88,8 @@ class Trail:
 
     def __init__(self):
         self._events = {}
+        self._by_name = {}
+        """The same by the name of the call too: what is looked up that way is looked up sixteen times over."""
         self._lock = threading.Lock()
         self.allowance = None
         """(requests, seconds) of LookupEvents, where a test wants CloudTrail to be as slow as it is."""
@@ -95,14 +97,17 @@ class Trail:
     def limit(self, requests, seconds):
         self.allowance = (int(requests), float(seconds)) if requests is not None else None
 
-    def newest_first(self, account, region):
+    def newest_first(self, account, region, name=None):
+        """Every event, or every one of this name."""
         with self._lock:
-            events = list(self._events.get((account, region), ()))
+            of_name = self._by_name.get((account, region, name), ()) if name else None
+            events = list(self._events.get((account, region), ()) if of_name is None else of_name)
         return sorted(reversed(events), key=lambda event: event.at, reverse=True)
 
     def _append(self, account, region, event):
         with self._lock:
             self._events.setdefault((account, region), []).append(event)
+            self._by_name.setdefault((account, region, event.name), []).append(event)
 
     def seed(self, account, region, record):
         """A record made elsewhere; what CloudTrail always writes is added where it is missing."""

@@ -252,6 +252,24 @@ def _rule(aws, logical_id, properties):
     return name, {"Arn": arn}
 
 
+def _managed_policy(aws, logical_id, properties):
+    iam = aws.client("iam")
+    name, description = properties.take("ManagedPolicyName") or aws.name(logical_id), properties.take("Description", "")
+    document = json.dumps(properties.need("PolicyDocument"))
+    made = iam.create_policy(
+        PolicyName=name, Path=properties.take("Path", "/"), Description=description, PolicyDocument=document
+    )
+    for role in properties.take("Roles", []):
+        iam.attach_role_policy(RoleName=role, PolicyArn=made["Policy"]["Arn"])
+    return made["Policy"]["Arn"], {"PolicyArn": made["Policy"]["Arn"]}
+
+
+def _schedule_group(aws, logical_id, properties):
+    name = properties.take("Name") or aws.name(logical_id)
+    arn = aws.client("scheduler").create_schedule_group(Name=name, Tags=_tags(properties))["ScheduleGroupArn"]
+    return name, {"Arn": arn}
+
+
 def _bus_policy(aws, logical_id, properties):
     """One statement of a bus; what EventBridge is asked for is a policy of one."""
     name, bus = properties.need("StatementId"), properties.take("EventBusName", "default")
@@ -275,11 +293,13 @@ CREATORS = {
     "AWS::Events::EventBusPolicy": _bus_policy,
     "AWS::Events::Rule": _rule,
     "AWS::IAM::Group": create_group,
+    "AWS::IAM::ManagedPolicy": _managed_policy,
     "AWS::IAM::Role": _role,
     "AWS::KMS::Key": _key,
     "AWS::Lambda::Function": _function,
     "AWS::Logs::LogGroup": _log_group,
     "AWS::S3::Bucket": _bucket,
+    "AWS::Scheduler::ScheduleGroup": _schedule_group,
     "AWS::SNS::Subscription": _subscription,
     "AWS::SNS::Topic": _topic,
     "AWS::SNS::TopicPolicy": _topic_policy,

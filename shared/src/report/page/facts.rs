@@ -6,10 +6,12 @@ use serde_json::Value;
 
 use super::Page;
 use crate::case::sealed::SealRecord;
-use crate::case::{Entry, EntryKind, Memory, Object};
+use crate::case::{Entry, EntryKind, Memory, Object, RecheckRecord};
+use crate::containment::proposal::Approver;
 use crate::outcome::{Outcome, StepReport};
 use crate::report::answer::TargetResult;
 use crate::report::notification::short_name;
+use crate::report::released::ReleaseResult;
 use crate::report::timing::Timing;
 use crate::timestamp::Timestamp;
 
@@ -31,6 +33,18 @@ pub(super) struct Facts<'a> {
     pub(super) undo: Vec<String>,
     pub(super) objects: Vec<Object>,
     pub(super) seals: Vec<SealRecord>,
+    /// The looks at it since, each with the time.
+    pub(super) rechecks: Vec<(Timestamp, RecheckRecord)>,
+    /// The last release that was shown or carried out, if it came after what people were told last.
+    pub(super) release: Option<Released>,
+}
+
+/// What an entry of a release says.
+pub(super) struct Released {
+    pub(super) by: Option<Approver>,
+    pub(super) result: ReleaseResult,
+    /// Whether it was carried out, and not only shown.
+    pub(super) carried_out: bool,
 }
 
 /// A step that was tried.
@@ -70,7 +84,9 @@ impl<'a> Facts<'a> {
             steps: each_once(acted().flat_map(steps_of)),
             undo: acted().next_back().map(|entry| texts(&entry.what["undo"])).unwrap_or_default(),
             objects,
+            rechecks: page.entries.iter().filter_map(|entry| Some((entry.at, RecheckRecord::of(entry)?))).collect(),
             seals: page.entries.iter().filter_map(SealRecord::of).collect(),
+            release: released(page.entries),
         })
     }
 
@@ -83,10 +99,27 @@ impl<'a> Facts<'a> {
         self.result.as_ref().map(|result| &result.outcome)
     }
 
+    /// The release that was carried out, in whole or in part.
+    pub(super) fn undone(&self) -> Option<&Released> {
+        self.release.as_ref().filter(|told| told.carried_out)
+    }
+
     /// When the last of a kind was written.
     pub(super) fn last(&self, kind: EntryKind) -> Option<Timestamp> {
         self.page.entries.iter().rfind(|entry| entry.entry == kind).map(|entry| entry.at)
     }
+}
+
+/// The last release, unless the target was contained again since.
+fn released(entries: &[Entry]) -> Option<Released> {
+    let is_release = |entry: &&Entry| matches!(entry.entry, EntryKind::Shown | EntryKind::Released);
+    let is_news = |entry: &&Entry| is_release(entry) || entry.entry == EntryKind::Reported;
+    let last = entries.iter().rfind(is_news).filter(is_release)?;
+    Some(Released {
+        by: Approver::deserialize(&last.what["by"]).ok(),
+        result: ReleaseResult::deserialize(&last.what["result"]).ok()?,
+        carried_out: last.entry == EntryKind::Released,
+    })
 }
 
 fn steps_of(entry: &Entry) -> Vec<Step<'_>> {

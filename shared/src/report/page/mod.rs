@@ -2,6 +2,7 @@
 
 mod facts;
 mod html;
+mod release;
 mod response;
 mod sections;
 mod style;
@@ -56,6 +57,7 @@ pub fn page(page: Page<'_>) -> Option<String> {
         sections::done(&facts),
         sections::not_covered(&facts),
         sections::since(&facts),
+        release::release(&facts),
         sections::undo(&facts),
         sections::evidence(&facts),
         sections::ledger(&facts),

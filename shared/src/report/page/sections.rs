@@ -5,24 +5,29 @@ use super::facts::Facts;
 use super::html::Html;
 use crate::case::sealed::{Locked, SealRecord};
 use crate::containment::identity::Sign;
-use crate::outcome::Status;
+use crate::outcome::{Outcome, Status};
 use crate::report::notification::headline;
+use crate::report::released::{ReleaseOutcome, release_headline};
 use crate::report::timing::in_words;
 
 /// What happened, and what a person must do: the first thing that is read.
 pub(super) fn head(facts: &Facts<'_>) -> Html {
     let mut html = Html::default();
-    html.markup("<header class=\"").text(facts.outcome().map_or("working", |outcome| outcome.as_str())).markup("\">\n");
-    let what = facts.outcome().map_or_else(
-        || format!("AT WORK: {}. Nobody has been told of an outcome yet.", facts.name()),
-        |outcome| headline(outcome, &facts.name()),
-    );
+    let undone = facts.undone();
+    let class = undone.map(|told| told.result.outcome.as_str()).or_else(|| facts.outcome().map(Outcome::as_str));
+    html.markup("<header class=\"").text(class.unwrap_or("working")).markup("\">\n");
+    let what = match (undone, facts.outcome()) {
+        (Some(told), _) => release_headline(&told.result.outcome, &facts.name()),
+        (None, Some(outcome)) => headline(outcome, &facts.name()),
+        (None, None) => format!("AT WORK: {}. Nobody has been told of an outcome yet.", facts.name()),
+    };
     html.element("<h1>", &what, "</h1>\n");
-    if facts.next.is_empty() {
+    let next = undone.map_or(&facts.next, |told| &told.result.next);
+    if next.is_empty() {
         html.markup("<p>Nothing more is asked of a person.</p>\n");
     } else {
         html.markup("<p><strong>What a person must do</strong></p>\n");
-        list(&mut html, "<ol>\n", &facts.next, "</ol>\n");
+        list(&mut html, "<ol>\n", next, "</ol>\n");
     }
     html.markup("</header>\n");
     html
@@ -123,7 +128,8 @@ pub(super) fn since(facts: &Facts<'_>) -> Html {
 /// The way back.
 pub(super) fn undo(facts: &Facts<'_>) -> Html {
     let mut html = Html::default();
-    if !facts.undo.is_empty() {
+    let is_undone = facts.undone().is_some_and(|told| told.result.outcome == ReleaseOutcome::Released);
+    if !facts.undo.is_empty() && !is_undone {
         html.markup(
             "<section>\n<h2>How to undo</h2>\n<p>From the first line down. Keys are written out in the ledger.</p>\n<pre>",
         );
@@ -246,7 +252,7 @@ fn titled(html: &mut Html, title: &'static str, items: &[String]) {
     }
 }
 
-fn list(html: &mut Html, open: &'static str, items: &[String], close: &'static str) {
+pub(super) fn list(html: &mut Html, open: &'static str, items: &[String], close: &'static str) {
     if items.is_empty() {
         return;
     }

@@ -15,8 +15,8 @@ pub(super) const STYLE: &str = "<style>
 body { margin: 0 auto; max-width: 60rem; padding: 1.25rem; color: var(--ink); background: var(--paper);
   font: 15px/1.45 system-ui, 'Segoe UI', 'Liberation Sans', Arial, sans-serif; overflow-wrap: anywhere; }
 header { border-left: 6px solid var(--soft); padding: 0 0 0 .9rem; margin: 0 0 1.25rem; }
-header.contained { border-color: var(--good); }
-header.contested, header.partial, header.cannot_contain { border-color: var(--bad); }
+header.contained, header.released { border-color: var(--good); }
+header.contested, header.partial, header.cannot_contain, header.partly_released { border-color: var(--bad); }
 h1 { font-size: 1.4rem; line-height: 1.25; margin: 0 0 .4rem; }
 h2 { font-size: 1.05rem; margin: 1.6rem 0 .5rem; padding-bottom: .2rem; border-bottom: 1px solid var(--line); }
 p { margin: .35rem 0; }

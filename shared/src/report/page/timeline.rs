@@ -16,6 +16,9 @@ struct Point {
 const STEP: usize = 132;
 const LEFT: usize = 66;
 
+/// Of many looks the last ones are drawn; the table below has all of them.
+const MOST_RECHECKS: usize = 3;
+
 fn points(facts: &Facts<'_>) -> Vec<Point> {
     let timing = facts.timing.as_ref();
     let finding = &facts.first.finding;
@@ -27,9 +30,12 @@ fn points(facts: &Facts<'_>) -> Vec<Point> {
         ("cut", timing.and_then(|timing| timing.cut)),
         ("verified", timing.and_then(|timing| timing.verified)),
         ("told", facts.last(EntryKind::Reported)),
+        ("released", facts.undone().and_then(|_| facts.last(EntryKind::Released))),
+        ("lifted", facts.last(EntryKind::Lifted)),
     ]
     .into_iter()
     .filter_map(|(label, at)| Some(Point { label, at: at? }))
+    .chain(facts.rechecks.iter().rev().take(MOST_RECHECKS).rev().map(|(at, _)| Point { label: "rechecked", at: *at }))
     .collect()
 }
 
@@ -71,6 +77,14 @@ pub(super) fn picture(facts: &Facts<'_>) -> Html {
                 _ => "Handler to verified",
             };
             html.element("<tr><th>", label, "</th>").element("<td>", &in_words(milliseconds), "</td></tr>\n");
+        }
+        html.markup("</table>\n");
+    }
+    if !facts.rechecks.is_empty() {
+        html.markup("<table>\n<thead><tr><th class=\"narrow\">Rechecked</th><th>What was found</th></tr></thead>\n");
+        for (at, record) in &facts.rechecks {
+            html.element("<tr><td>", &at.to_string(), "</td>");
+            html.element(if record.holds { "<td class=\"good\">" } else { "<td class=\"bad\">" }, &record.line(), "</td></tr>\n");
         }
         html.markup("</table>\n");
     }

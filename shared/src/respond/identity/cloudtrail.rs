@@ -39,6 +39,30 @@ pub(super) async fn mfa_devices_enabled(access: &Access, finding: &Finding) -> R
     Ok(records.iter().filter_map(event::mfa_enabled_by).map(evidence).collect())
 }
 
+/// What `suspect` created since `since`, in the account of `access`: one question for each call that creates, at the pace
+/// that CloudTrail allows an account.
+///
+/// # Errors
+/// When CloudTrail does not answer.
+#[cfg(feature = "recheck")]
+pub(crate) async fn created_since(
+    access: &Access,
+    partition: crate::id::Partition,
+    suspect: &event::Suspect,
+    since: Timestamp,
+    between: std::time::Duration,
+) -> Result<Vec<event::Created>, Fault> {
+    let Ok(region) = Region::parse(partition.global_region()) else { return Ok(Vec::new()) };
+    let mut created = Vec::new();
+    for call in event::CREATING {
+        let records = lookup(access, &region, ("EventName", call), Some(since), MOST_PAGES).await?;
+        created.extend(records.iter().filter_map(|record| event::created_by(record, suspect)));
+        tokio::time::sleep(between).await;
+    }
+    created.sort_by_key(|one| one.at);
+    Ok(created)
+}
+
 /// The records with `attribute`, newest first, as CloudTrail delivers them to a trail.
 async fn lookup(
     access: &Access,

@@ -1,9 +1,9 @@
 //! Identities: what the walk reads of them, and what it does in their own way.
 
-mod cloudtrail;
+pub(crate) mod cloudtrail;
 mod mfa;
 mod observe;
-mod principal;
+pub(crate) mod principal;
 
 use super::act::Attempt;
 use super::conclude::Work;

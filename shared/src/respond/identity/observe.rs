@@ -29,7 +29,7 @@ impl Wave<Principal> {
     ) -> Self {
         let passing = guardrails.as_ref().err().filter(|none| none.passing).map(|none| none.reason.clone());
         let observed = Observed { source, guardrails: guardrails.map_err(|none| none.reason), state: principal };
-        Self { target, key, observed, open_case, access, guardrails_passing: passing }
+        Self { target, key, observed, open_case, access, guardrails_passing: passing, fleet: None }
     }
 }
 

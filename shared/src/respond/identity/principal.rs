@@ -34,7 +34,7 @@ pub(super) async fn principal(iam: &aws_sdk_iam::Client, target: &Target) -> Res
 ///
 /// # Errors
 /// As above.
-pub(super) async fn look(iam: &aws_sdk_iam::Client, target: &Target) -> Result<Seen<Principal>, Retry> {
+pub(crate) async fn look(iam: &aws_sdk_iam::Client, target: &Target) -> Result<Seen<Principal>, Retry> {
     let read = match target {
         // Boxed: eleven SDK operations side by side are a large future.
         Target::User(accused) => Box::pin(user(iam, accused)).await,

@@ -2,8 +2,9 @@
 
 mod describe;
 mod evidence;
+mod fleet;
 mod groups;
-mod observe;
+pub(crate) mod observe;
 mod raw;
 
 use super::act::Attempt;
@@ -17,7 +18,7 @@ use crate::containment::{Decision, Responder};
 use crate::error::Retry;
 use crate::event::IgnoredReason;
 use crate::finding::{Finding, Target};
-use crate::id::{Partition, Region};
+use crate::id::{CaseId, Partition, Region};
 use crate::outcome::Status;
 use crate::plan::Plan;
 use crate::step::{Applied, Step};
@@ -29,6 +30,25 @@ pub struct Instances;
 
 /// How many connections to EC2 a first wave uses at once.
 const EC2_CONNECTIONS: usize = 8;
+
+/// What `plan` wants and does not hold on the instance, and what an instance as it is now needs besides. What is made for
+/// it belongs to the case that `plan` is filed under, else to `case`.
+pub(crate) fn missing(
+    finding: &Finding,
+    target: &Target,
+    observed: &Observed,
+    plan: &Plan,
+    case: Option<&CaseId>,
+    responder: &Responder,
+) -> Plan {
+    let mut fresh = instance::decide(finding, target, observed, responder).plan;
+    // Decided afresh it is filed as if this finding had opened the case: whatever another one had made for it would
+    // be made again, a second set of snapshots among it.
+    if let Some(case) = plan.filed_under().or(case) {
+        fresh.file_under(case);
+    }
+    instance::missing(plan, &fresh, &observed.state)
+}
 
 impl Kind for Instances {
     type State = Found;
@@ -62,13 +82,7 @@ impl Kind for Instances {
 
     fn missing(decided: &Decided<Self>, plan: &Plan, state: &Found, responder: &Responder, _: Timestamp) -> Plan {
         let observed = Observed { state: state.clone(), ..decided.grounds() };
-        let mut fresh = instance::decide(decided.finding(), &decided.target, &observed, responder).plan;
-        // Decided afresh it is filed as if this finding had opened the case: whatever another one had made for it would
-        // be made again, a second set of snapshots among it.
-        if let Some(case) = plan.filed_under().or_else(|| decided.decision().plan.filed_under()) {
-            fresh.file_under(case);
-        }
-        instance::missing(plan, &fresh, state)
+        missing(decided.finding(), &decided.target, &observed, plan, decided.decision().plan.filed_under(), responder)
     }
 
     fn complete(plan: &mut Plan, state: &Found) {

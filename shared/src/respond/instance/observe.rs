@@ -7,7 +7,7 @@ use super::super::kind::{Seen, Wave};
 use super::super::read::{Unread, guardrails, incomplete, open_case};
 use super::super::{Function, source};
 use super::raw::Answers;
-use super::{Instances, describe};
+use super::{Instances, describe, fleet};
 use crate::aws::{Access, Compute, Fault};
 use crate::containment::identity::OWN_DENY;
 use crate::containment::instance::{AutoScalingMembership, Found, IsolationGroup, ObservedInstance, ProfileRole};
@@ -39,17 +39,21 @@ pub(super) async fn observe(function: &Function<Instances>, finding: &Finding, t
     let Target::Instance(accused) = target else { return unobserved(function, finding, target, Found::NotLooked).await };
     let key = TargetRecord::accused(finding, target).key(&finding.id);
     let store = &function.store;
-    let (source, guardrails, found, open_case) = tokio::join!(
+    let aws = Compute::new(&access, &finding.region);
+    let (source, guardrails, found, open_case, fleets) = tokio::join!(
         Box::pin(source::at_source(&function.clients, &access, finding)),
         guardrails(store),
         Box::pin(whole(function, &access, finding, accused)),
         open_case(store, &key),
+        fleet::fleets(&aws),
     );
     let seen = found.map_err(|fault| Retry::before_any_change("reading", accused.id.to_string(), &fault))?;
     let guardrails_passing = guardrails.as_ref().err().filter(|none| none.passing).map(|none| none.reason.clone());
     let observed = Observed { source, guardrails: guardrails.map_err(|none| none.reason), state: seen.state };
     let open_case = open_case?;
-    let mut wave = Wave { target: target.clone(), key, observed, open_case, access, guardrails_passing };
+    let place = observed.state.instance().and_then(|instance| instance.auto_scaling.as_ref());
+    let fleet = place.map(|place| fleet::of(&place.group, &accused.id, &fleets));
+    let mut wave = Wave { target: target.clone(), key, observed, open_case, access, guardrails_passing, fleet };
     if let Some((case, _)) = &wave.open_case {
         // Somebody has acted, or was about to: what that needs looking at is more than the first wave reads.
         let mut state = look(&wave.access, finding, target, &case.plan).await?.state;
@@ -78,7 +82,7 @@ async fn unobserved(
     let guardrails_passing = guardrails.as_ref().err().filter(|none| none.passing).map(|none| none.reason.clone());
     let observed = Observed { source, guardrails: guardrails.map_err(|none| none.reason), state };
     let access = function.clients.home.clone();
-    Ok(Wave { target: target.clone(), key, observed, open_case: open_case?, access, guardrails_passing })
+    Ok(Wave { target: target.clone(), key, observed, open_case: open_case?, access, guardrails_passing, fleet: None })
 }
 
 /// The instance and the isolation groups that are recorded for its VPCs.
@@ -126,7 +130,7 @@ async fn whole(
 ///
 /// # Errors
 /// When EC2 does not answer, or not with what it documents.
-pub(super) async fn look(access: &Access, finding: &Finding, target: &Target, plan: &Plan) -> Result<Seen<Found>, Retry> {
+pub(crate) async fn look(access: &Access, finding: &Finding, target: &Target, plan: &Plan) -> Result<Seen<Found>, Retry> {
     let Target::Instance(accused) = target else { return Ok(Seen { state: Found::NotLooked, passing: false }) };
     let aws = Compute::new(access, &finding.region);
     let prepared = plan.steps().filter_map(|step| match step {

@@ -172,7 +172,15 @@ fn memory() -> Memory {
     let finding = finding("leaked-access-key");
     let decision = decide(&finding, &accused_user(), &observed_user(user()), &responder(), now());
     let original = serde_json::to_value(Principal::User(Box::new(user()))).expect("JSON");
-    Memory { finding, event_sha256: sha256(b"event"), commands: decision.plan.commands(), decision, original }
+    Memory {
+        finding,
+        event_sha256: sha256(b"event"),
+        commands: decision.plan.commands(),
+        decision,
+        original,
+        proposal: None,
+        approval: None,
+    }
 }
 
 fn open_case(memory: &Memory) -> OpenCase {
@@ -184,10 +192,14 @@ fn open_case(memory: &Memory) -> OpenCase {
         attempts: 1,
         reasserted: 0,
         findings: vec![memory.finding.id.clone()],
+        spent: Vec::new(),
         failed: memory.decision.plan.steps().take(1).cloned().collect(),
         plan: memory.decision.plan.clone(),
         settled_at: 0,
+        contained_at: None,
+        active_at: None,
         outcome: None,
+        release: None,
         memory: entry(1, EntryKind::Opened, None, serde_json::to_value(memory).expect("JSON")),
     }
 }

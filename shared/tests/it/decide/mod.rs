@@ -1,5 +1,6 @@
 //! The decision about an identity, as a table.
 
+mod budgets;
 mod clicks;
 mod ladder;
 mod mfa;
@@ -7,6 +8,7 @@ mod missing;
 mod persistence;
 mod plans;
 mod properties;
+mod proposals;
 mod source;
 mod sources;
 mod verdicts;

@@ -54,6 +54,7 @@ fn open(snapshots: &[&str]) -> OpenCase {
         attempts: 1,
         reasserted: 0,
         findings: Vec::new(),
+        spent: Vec::new(),
         failed: Vec::new(),
         plan: Plan {
             cut: Vec::new(),
@@ -61,7 +62,10 @@ fn open(snapshots: &[&str]) -> OpenCase {
             fallback: Vec::new(),
         },
         settled_at: 0,
+        contained_at: None,
+        active_at: None,
         outcome: None,
+        release: None,
         memory: entry(1, EntryKind::Opened, json!({})),
     }
 }

@@ -394,3 +394,29 @@ mode = "observe""#), @"guardrails.toml:3: duplicate key");
 fn an_empty_file_is_refused() {
     insta::assert_snapshot!(refused(""), @"guardrails.toml:1: missing key `version`");
 }
+
+#[test]
+fn a_budget_is_refused_with_its_line_and_what_to_write_instead() {
+    let refused = |rest: &str| refused_after_head(&format!("\n[budget]\n{rest}"));
+    insta::assert_snapshot!(refused("per_account_per_hour = 0"), @r#"guardrails.toml:7: a budget of 0 is outside 1 to 10000; to contain nothing by itself, write mode = "propose" at the top of the file"#);
+    insta::assert_snapshot!(refused("total_per_hour = -1"), @"guardrails.toml:7: a budget of -1 is outside 1 to 10000; leave the key out for no bound");
+    insta::assert_snapshot!(refused("total_per_hour = 99999999999"), @"guardrails.toml:7: a budget of 99999999999 is outside 1 to 10000; leave the key out for no bound");
+    insta::assert_snapshot!(refused("per_account_per_hour = 30\ntotal_per_hour = 20"), @"guardrails.toml:7: per_account_per_hour 30 is more than total_per_hour 20: it could never be used up");
+    insta::assert_snapshot!(refused("fleet_share = 0.0"), @"guardrails.toml:7: fleet_share 0 is not a share: more than 0.0, at most 1.0; a third is 0.34; leave the key out for no bound");
+    insta::assert_snapshot!(refused("\nfleet_share = 34.0"), @"guardrails.toml:8: fleet_share 34 is not a share: more than 0.0, at most 1.0; a third is 0.34; leave the key out for no bound");
+    insta::assert_snapshot!(refused("fleet_share = nan"), @"guardrails.toml:7: fleet_share NaN is not a share: more than 0.0, at most 1.0; a third is 0.34; leave the key out for no bound");
+    insta::assert_snapshot!(refused("per_hour = 5"), @"guardrails.toml:7: unknown key `per_hour`; did you mean `per_account_per_hour`?");
+}
+
+#[test]
+fn each_part_of_a_budget_may_be_left_out() {
+    for rest in [
+        "",
+        "per_account_per_hour = 1",
+        "total_per_hour = 10000",
+        "fleet_share = 1.0",
+        "per_account_per_hour = 20\ntotal_per_hour = 20",
+    ] {
+        assert!(Guardrails::parse("guardrails.toml", &format!("{HEAD}\n[budget]\n{rest}")).is_ok(), "{rest}");
+    }
+}

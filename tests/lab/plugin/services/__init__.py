@@ -21,6 +21,7 @@ from . import (  # noqa: F401
     iam_quotas,
     load_balancers,
     s3,
+    scheduler,
     securityhub,
     securityhub_actions,
     sns,

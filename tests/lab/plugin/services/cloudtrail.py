@@ -36,9 +36,10 @@ def lookup_events(call):
         raise AwsError("InvalidMaxResultsException", f"MaxResults must be between 1 and {_PAGE}.")
     start = max(start or now() - _HISTORY, now() - _HISTORY)
     skip, end = _continued(call.params, end)
+    name = wanted[1] if wanted and wanted[0] == "EventName" else None
     found = [
         event
-        for event in call.lab.trail.newest_first(call.account, call.region)
+        for event in call.lab.trail.newest_first(call.account, call.region, name)
         if start <= event.at <= end and (wanted is None or event.has(*wanted))
     ]
     answer = {"Events": [_listed(event) for event in found[skip : skip + size]]}
