@@ -161,7 +161,8 @@ def test_hostile_text_is_told_and_never_carried_out(scene, tmp_path, kind, field
         result = delivery.result
         assert result["outcome"] == outcome, text[:99]
         assert result.get("reason") in (reason.split() if reason else [None]), text[:99]
-        written = {c["resource"] for c in delivery.calls(service="iam") if not c["action"].startswith(("Get", "List", "PassRole"))}
+        changes = [c for c in delivery.calls(service="iam") if not c["action"].startswith(("Get", "List", "PassRole"))]
+        written = {c["resource"] for c in changes}
         assert written == ({victim.arn} if outcome == "contained" else set()), text[:99]
         delivery.case.check_chain()
         lines = nothing_is_interpreted(delivery, victim, tmp_path)
@@ -212,10 +213,14 @@ def nothing_is_interpreted(delivery, victim, folder):
 
 
 def only_cases_were_written(keys, cases):
-    """Each new object is of one of these cases, or the one that files it under its target."""
+    """Each new object is of one of these cases, files it under its target, or counts it in an hour's budget."""
     of_cases = {key for key in keys if re.fullmatch(r"cases/IR-\d{8}-[0-9a-f]{8}/[0-9a-z.-]+", key)}
     assert {key.split("/")[1] for key in of_cases} == cases
-    filed = keys - of_cases
+    counted = {key for key in keys if key.startswith("budget/counted/")}
+    for key in counted:
+        assert re.fullmatch(r"budget/counted/[\dT-]{13}/\d{12}/IR-\d{8}-[0-9a-f]{8}\.json", key), key
+    assert {key.split("/")[-1].removesuffix(".json") for key in counted} <= cases
+    filed = keys - of_cases - counted
     assert len(filed) == len(cases)
     for key in filed:
         assert re.fullmatch(r"targets/\d{12}/(user|role_session|elsewhere)/[\w:+=,.@-]+\.json", key, re.ASCII), key
