@@ -1,11 +1,12 @@
 """Somebody with rights of their own undoes the isolation of an instance, in every part of it (CONTAINMENT A3, B4)."""
 
+import subprocess
 import threading
 
 import pytest
 from botocore.exceptions import ClientError
 from isolation import groups_of, isolation_group, put_back
-from lab import seed_instances, undo
+from lab import policies, seed, seed_instances, undo
 from lab_assertions import refused
 from test_contain_instance import attribute, check_isolated, snapshots_of
 from test_contested import ASSERTIONS, EVERY_SECONDS, REASSERTED
@@ -92,6 +93,33 @@ def told_once_that_it_was_undone(delivery):
 # --- the groups ----------------------------------------------------------------------------------------------
 
 
+def the_policy_it_names_holds(scene, instance, message):
+    """Denied by it, an administrator opens nothing, stops nothing, and works on as before elsewhere; the role named may.
+
+    The lab has no organizations: the document stands on the principals as a policy of their own, which denies as much.
+    """
+    line = next(line.strip() for line in message.splitlines() if "create-policy" in line)
+    mine = seed.role(scene.lab, trust=policies.trust(account=scene.lab.account), policy=policies.ADMINISTRATOR)
+    made = subprocess.run(
+        ["bash", "-c", f"aws() {{ printf '%s\\n' \"$@\"; }}; {line}; echo \"$policy_id\""],
+        env={"RESPONDER_ROLE_ARN": mine.arn}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    words = made.stdout.splitlines()
+    document = words[words.index("--content") + 1]
+    iam, theirs = scene.lab.client("iam"), seed.user(scene.lab, policy=policies.ADMINISTRATOR)
+    iam.put_user_policy(UserName=theirs.name, PolicyName="scp", PolicyDocument=document)
+    iam.put_role_policy(RoleName=mine.name, PolicyName="scp", PolicyDocument=document)
+    ec2, (interface, *_) = scene.lab.client("ec2", theirs.key), instance.interfaces
+    (group,) = seed_instances.groups_now(scene.lab, instance)[interface]
+    refused("UnauthorizedOperation", lambda: ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[group]))
+    refused("UnauthorizedOperation", lambda: ec2.terminate_instances(InstanceIds=[instance.id]))
+    ec2.describe_instances(InstanceIds=[instance.id])
+    other = seed_instances.instance(scene.lab)
+    ec2.modify_instance_attribute(InstanceId=other.id, DisableApiTermination={"Value": True})
+    session = scene.lab.mint_session(mine.arn, "responder")
+    scene.lab.client("ec2", session).modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[group])
+
+
 def test_groups_put_back_for_ever_are_contested(scene):
     instance = seed_instances.instance(scene.lab)
     with Adversary(opening(scene, instance)) as adversary:
@@ -102,6 +130,7 @@ def test_groups_put_back_for_ever_are_contested(scene):
     message = delivery.message
     assert message["subject"].startswith("[Tourniquet] CONTESTED")
     assert "Somebody keeps undoing the containment" in message["message"]
+    the_policy_it_names_holds(scene, instance, message["message"])
     case = delivery.case
     case.check_chain()
     missing = [e["what"]["missing"]["then"] for e in case.entries if e["entry"] == "verified"]

@@ -221,3 +221,18 @@ def test_encrypted_topic_and_queue_need_the_key(lab, key_arn):
     lab.client("sns", able.key).publish(TopicArn=topic, Message="m", Subject="s")
     lab.client("sqs", able.key).send_message(QueueUrl=url, MessageBody="m")
     assert [(n["subject"], n["message"]) for n in lab.notifications(topic=topic)] == [("s", "m")]
+
+
+def test_each_protocol_is_told_its_own(lab):
+    topic = lab.client("sns").create_topic(Name=seed.unique("told"))["TopicArn"]
+    said = json.dumps({"default": "for all", "https": "for a chat"})
+    lab.client("sns").publish(TopicArn=topic, Message=said, MessageStructure="json")
+    (told,) = lab.notifications(topic=topic)
+    assert (told["message"], told["card"]) == ("for all", "for a chat")
+
+
+@pytest.mark.parametrize("message", ["no JSON", json.dumps({"https": "for a chat"}), json.dumps({"default": "x" * 262_144})])
+def test_what_sns_does_not_take_is_told_to_nobody(lab, message):
+    topic = lab.client("sns").create_topic(Name=seed.unique("untold"))["TopicArn"]
+    refused("InvalidParameter", lab.client("sns").publish, TopicArn=topic, Message=message, MessageStructure="json")
+    assert lab.notifications(topic=topic) == []

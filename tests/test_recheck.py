@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 import pytest
 from lab import organization, policies, seed, stage
-from lab.stage import RECHECK_FUNCTION
+from lab.stage import RECHECK_FUNCTION, ROOT
 from lab_assertions import refused
 from rechecking import ask, asking, look, outcome, scheduled
 from test_contested import REASSERTED, assertions, strip
@@ -316,6 +316,11 @@ def test_another_case_and_none_are_nothing_to_recheck(scene):
     assert len(scene.read_case(case["case"]).entries) == before
 
 
+def test_the_sample_is_understood(scene):
+    sample = json.loads((ROOT / "events/recheck/first-look.json").read_bytes())
+    assert ask(scene, sample).nothing == "no_case"
+
+
 def test_a_case_that_nobody_contained_is_nothing_to_recheck(scene):
     user = seed.user(scene.lab)
     with scene.guardrails_being(stage.GUARDRAILS.read_text().replace('mode = "contain"', 'mode = "propose"', 1)):
@@ -372,6 +377,21 @@ def test_what_was_undone_does_not_wait_for_cloudtrail(scene):
     assert len(seen.delivery.attempts) == 1
     assert outcome(seen)["outcome"] == "contained"
     assert any("CloudTrail" in line for line in seen.found["unread"])
+
+
+def test_more_records_than_a_look_reads_are_told(scene):
+    _, delivery = contained(scene)
+    for _ in range(21):
+        scene.lab.client("iam").create_user(UserName=seed.unique("busy"))
+    scene.lab.limit_lookups(page=1)
+    try:
+        seen = ask(scene, asking(delivery.case.open))
+    finally:
+        scene.lab.limit_lookups()
+    assert seen.found["holds"] is False
+    (line,) = [line for line in seen.found["unread"] if "CreateUser" in line]
+    (message,) = seen.told()
+    assert line in message["message"] and "WHAT COULD NOT BE READ" in message["message"]
 
 
 def test_what_may_not_be_read_is_told_once(scene):

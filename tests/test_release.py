@@ -4,10 +4,12 @@ import json
 
 import pytest
 from lab import policies, quotas, seed
+from lab.stage import ROOT
 from lab_assertions import refused
 from releasing import (
     DENY_ALL, HOLD, credentials_of, does, entries, hours_later, reasons, release, role_state, user_state, without_hold,
 )  # fmt: skip
+from scene import messages_about
 
 ATTACHED_DENY = "arn:aws:iam::aws:policy/AWSDenyAll"
 
@@ -122,6 +124,44 @@ def test_the_button_shows_at_the_first_click_and_does_at_the_second(scene):
     by = entry["what"]["by"]
     assert by["action"].endswith("action/custom/TourniquetRelease") and by["account"] == scene.lab.account
     assert "does not name the person" in entry["what"]["not_told"]
+
+
+def test_from_finding_to_proposal_to_release_by_events_alone(scene):
+    """A person reads messages and presses buttons; everything else follows from events."""
+    lab, user = scene.lab, seed.user(scene.lab, everything=True)
+    before = user_state(lab, user)
+    works(lab, user.session)
+    event = scene.accuse(user, "anomalous-behaviour-security-hub-copy", "j.doe")
+    (finding,) = event["detail"]["findings"]
+    asked = scene.fire(scene.accuse(user, "anomalous-behaviour-user", "j.doe", finding=finding_id(event)))
+    assert (asked.result["outcome"], asked.changes()) == ("proposed", [])
+    assert "Press Contain on this finding" in asked.message["message"] and user_state(lab, user) == before
+    case = asked.result["case"]
+    clicked = scene.press("TourniquetContain", finding)
+    assert (clicked.result["case"], clicked.result["outcome"]) == (case, "contained")
+    is_refused(lab, user.session)
+    held = user_state(lab, user)
+    shown = scene.press("TourniquetRelease", finding)
+    assert (shown.result["case"], shown.result["release"]) == (case, "shown")
+    assert user_state(lab, user) == held
+    done = scene.press("TourniquetRelease", finding)
+    assert done.result["release"] == "released", done.result
+    is_refused(lab, user.session)
+    hours_later(scene, case)
+    lab.fire_schedules(prefix=f"lift-{case}")
+    lab.wait_for(lambda: HOLD not in user_state(lab, user)["inline"])
+    after = user_state(lab, user)
+    # What leaked stays inactive unless it is asked for by name, and nobody can restore a password.
+    alike = ("inline", "attached", "boundary", "groups", "mfa")
+    assert {name: after[name] for name in alike} == {name: before[name] for name in alike}
+    for kind in ("keys", "service", "ssh", "certificates"):
+        assert after[kind].keys() == before[kind].keys() and set(after[kind].values()) <= {"Inactive"}
+    refused("InvalidClientTokenId", lab.client("sns", user.key).list_topics)
+    told = [message["subject"].split(":")[0] for message in messages_about(lab.notifications(), case)]
+    assert told == [f"[Tourniquet] {word}" for word in ("PROPOSED", "CONTAINED", "RELEASE SHOWN", "RELEASED")]
+    threads = {json.loads(m["card"])["metadata"]["threadId"] for m in messages_about(lab.notifications(), case)}
+    assert threads == {case}
+    scene.read_case(case).check_chain()
 
 
 def finding_id(event):
@@ -282,6 +322,13 @@ def test_another_finding_ends_a_release_that_was_left_half_done(scene):
 def test_an_order_that_names_no_case_changes_nothing(scene, order, reason):
     delivery = scene.start({"release": order}, "release", forged=True).wait()
     assert delivery.ignored == reason and delivery.changes() == []
+
+
+@pytest.mark.parametrize("sample", sorted((ROOT / "events/release").glob("*.json")), ids=lambda sample: sample.stem)
+def test_each_sample_is_understood(scene, sample):
+    """The case it names is nobody's here."""
+    delivery = scene.start(json.loads(sample.read_bytes()), "release", forged=True).wait()
+    assert delivery.ignored in ("no_case", "not_at_source") and delivery.changes() == []
 
 
 def test_a_key_that_the_case_did_not_deactivate_is_not_activated(scene):

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from lab import seed, seed_instances
 from lab.stage import BINARIES
+from releasing import release
 from test_contested import Adversary
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -56,13 +57,21 @@ def stories(scene):
         told["contested user"] = scene.fire(scene.accuse(contested))
     outcomes = [delivery.result["outcome"] for delivery in told.values()]
     assert outcomes == ["contained", "contained", "contested"]
+    for name, words in (("released user", {"keys": 2}), ("released instance", {"interfaces": 2})):
+        accused = seed.user(lab, **words) if "user" in name else seed_instances.instance(lab, **words)
+        event = scene.accuse(accused) if "user" in name else scene.accuse_instance(accused)
+        contained = scene.fire(event, to="" if "user" in name else "contain-instance")
+        told[name] = release(scene, contained.result["case"])
+        assert told[name].result["release"] == "released", told[name].result
     return told
 
 
-NAMES = ["contained user", "isolated instance", "contested user"]
+OUTCOMES = ["contained user", "isolated instance", "contested user"]
+RELEASES = ["released user", "released instance"]
+NAMES = OUTCOMES + RELEASES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OUTCOMES)
 def test_page_begins_with_what_happened_and_what_to_do(stories, name):
     delivery = stories[name]
     text = Elements(page_of(delivery)).text
@@ -73,6 +82,19 @@ def test_page_begins_with_what_happened_and_what_to_do(stories, name):
     for step in delivery.result["steps"]:
         assert step["step"].replace("_", " ") in text, step
     assert "aws " in text and "How to undo" in text and "Original state" in text
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_page_of_a_released_case_says_what_was_undone_and_what_was_not(stories, name):
+    delivery = stories[name]
+    text = Elements(page_of(delivery)).text
+    assert text.index("RELEASED") < text.index("What a person must do") < text.index("Timeline")
+    for point in ("contained", "cut", "released", delivery.result["case"]):
+        assert point in text, point
+    for step in delivery.result["steps"]:
+        assert step["step"].replace("_", " ") in text, step
+    for hold in delivery.result.get("holds", []):
+        assert hold["until"][:16].replace("T", " ") in text.replace("T", " "), hold
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -128,6 +128,19 @@ pub fn scp_revoke_older_sessions(role: &Arn, cutoff: Timestamp) -> String {
     ))
 }
 
+/// What undoes an isolation, or the evidence with it: other groups or rules, another way in, or no instance any more.
+const UNDOES_ISOLATION: &str = r#"["ec2:ModifyNetworkInterfaceAttribute","ec2:AuthorizeSecurityGroupIngress","ec2:AuthorizeSecurityGroupEgress","ec2:ModifySecurityGroupRules","ec2:DeleteSecurityGroup","ec2:AttachNetworkInterface","ec2:DetachNetworkInterface","ec2:AssociateAddress","ec2:ModifyInstanceAttribute","ec2:StopInstances","ec2:TerminateInstances"]"#;
+
+/// A service control policy that leaves the isolation of `resources` to one role: their ARNs, and that of the role
+/// (CONTAINMENT A20, B4).
+#[must_use]
+pub fn scp_keep_isolated(resources: &[String], role: &str) -> String {
+    let resources = serde_json::json!(resources);
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"IRKeepIsolated","Effect":"Deny","Action":{UNDOES_ISOLATION},"Resource":{resources},"Condition":{{"ArnNotEquals":{{"aws:PrincipalArn":"{role}"}}}}}}]}}"#
+    )
+}
+
 fn scp(condition: &str) -> String {
     format!(
         r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"IRDeny","Effect":"Deny","Action":"*","Resource":"*","Condition":{condition}}}]}}"#

@@ -210,7 +210,7 @@ def _seed_event(lab, body, _):
 
 
 def _limit_lookups(lab, body, _):
-    lab.trail.limit(body.get("requests"), body.get("seconds", 1.0))
+    lab.trail.limit(body.get("requests"), body.get("seconds", 1.0), body.get("page"))
     return {}
 
 

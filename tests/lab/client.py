@@ -329,9 +329,10 @@ class Lab:
         body = {"account": account or self.account, "region": region, "event": event}
         return self._ask("POST", "/lab/cloudtrail", body)["id"]
 
-    def limit_lookups(self, requests=None, seconds=1.0):
-        """Refuse more LookupEvents than this in that time, per account and Region; None lifts the limit."""
-        return self._ask("POST", "/lab/cloudtrail/limit", {"requests": requests, "seconds": seconds})
+    def limit_lookups(self, requests=None, seconds=1.0, page=None):
+        """Refuse more LookupEvents than this in that time, per account and Region, and list no more events on a page;
+        None lifts the limit."""
+        return self._ask("POST", "/lab/cloudtrail/limit", {"requests": requests, "seconds": seconds, "page": page})
 
     def seed_finding(self, finding, account=None, region=None):
         """A GuardDuty finding at its source: the detector of its own account."""

@@ -18,6 +18,8 @@ mod scheduler;
 #[cfg(feature = "seal")]
 mod snapshots;
 #[cfg(feature = "respond")]
+mod topic;
+#[cfg(feature = "respond")]
 mod warm;
 
 #[cfg(feature = "blocks")]
@@ -35,5 +37,7 @@ pub use load::load_config;
 pub use scheduler::{Scheduler, Schedules};
 #[cfg(feature = "seal")]
 pub use snapshots::{Copying, Snapshot, Snapshots, State};
+#[cfg(feature = "respond")]
+pub use topic::publish;
 #[cfg(feature = "respond")]
 pub use warm::warm_up;

@@ -9,6 +9,7 @@ pub mod identity;
 pub mod instance;
 pub mod proposal;
 pub mod release;
+mod scp;
 mod target;
 mod verdict;
 
@@ -21,6 +22,7 @@ use crate::id::{AccountId, Arn, Partition};
 use crate::plan::Plan;
 pub use click::refused_click;
 use identity::Sign;
+pub use scp::isolation_lines;
 pub use target::{TargetRecord, also_accused};
 pub use verdict::mode;
 

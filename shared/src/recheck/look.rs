@@ -46,7 +46,14 @@ impl Work<'_> {
         };
         look.missing = look.missing.without(&self.case.failed);
         match self.created(&access).await {
-            Ok(created) => look.created = created,
+            Ok((created, not_to_the_end)) => {
+                look.created = created;
+                look.unread.extend(not_to_the_end.iter().map(|call| {
+                    format!(
+                        "what it created (CloudTrail): there are more records of {call} since the first sighting than were read"
+                    )
+                }));
+            }
             // What was undone does not wait for CloudTrail.
             Err(fault) if fault.is_retryable() && look.missing.is_empty() => {
                 return Err(Retry::before_any_change("asking CloudTrail what was created by", self.case.target.clone(), &fault));
@@ -117,12 +124,12 @@ impl Work<'_> {
     }
 
     /// What the principal created since the first sighting; of itself not, which its own record says.
-    async fn created(&self, access: &Access) -> Result<Vec<Created>, Fault> {
-        let Some(suspect) = suspect(&self.target, &self.case.plan) else { return Ok(Vec::new()) };
+    async fn created(&self, access: &Access) -> Result<(Vec<Created>, Vec<&'static str>), Fault> {
+        let Some(suspect) = suspect(&self.target, &self.case.plan) else { return Ok((Vec::new(), Vec::new())) };
         let finding = &self.memory.finding;
         let (partition, every) = (finding.partition(), self.function.config.lookup_every);
-        let created = cloudtrail::created_since(access, partition, &suspect, finding.first_seen, every).await?;
+        let (created, not_to_the_end) = cloudtrail::created_since(access, partition, &suspect, finding.first_seen, every).await?;
         let is_itself = |one: &Created| matches!((&one.on, &self.target), (crate::event::CreatedOn::User(name), Target::User(user)) if *name == user.name);
-        Ok(created.into_iter().filter(|one| !is_itself(one)).collect())
+        Ok((created.into_iter().filter(|one| !is_itself(one)).collect(), not_to_the_end))
     }
 }

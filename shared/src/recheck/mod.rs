@@ -11,7 +11,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
 use tracing::{error, info, warn};
 
-use crate::aws::{Call, Clients, Fault, FaultClass, load_config};
+use crate::aws::{Call, Clients, Fault, FaultClass, load_config, publish};
 use crate::case::store::CaseStore;
 use crate::case::{Actor, Entry, EntryKind, Journal, Memory, OpenCase, RecheckRecord, State, event_key};
 use crate::config::{ConfigError, RecheckConfig};
@@ -212,9 +212,9 @@ impl Work<'_> {
             case_bucket: &self.function.config.case_bucket,
             may_be_repeated,
         });
-        let publish = self.function.clients.sns.publish().topic_arn(self.function.config.topic.as_str());
-        let sent = publish.subject(message.subject).message(message.text).send().await;
-        sent.map(drop).map_err(|error| self.failed("telling people", &error.into()))
+        let (sns, topic) = (&self.function.clients.sns, &self.function.config.topic);
+        let sent = publish(sns, topic, &message.subject, message.body()).await;
+        sent.map(drop).map_err(|fault| self.failed("telling people", &fault))
     }
 
     /// The page is made of the ledger and can be made again: what becomes of it changes nothing.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Delivery;
 use super::find::no_case;
-use crate::aws::Fault;
+use crate::aws::{Fault, publish};
 use crate::case::{Entry, EntryKind, Journal};
 use crate::error::Retry;
 use crate::id::CaseId;
@@ -63,9 +63,8 @@ impl Delivery<'_> {
         if !left.is_empty() {
             // The end of what was announced is no news; that it does not end is.
             let message = release_notification(&memory, &lifted, &self.function.config.case_bucket, false);
-            let request = self.function.clients.sns.publish().topic_arn(self.function.config.topic.as_str());
-            let sent = request.subject(&message.subject).message(&message.text).send().await;
-            sent.map_err(Fault::from).map_err(failed("telling people"))?;
+            let (sns, topic) = (&self.function.clients.sns, &self.function.config.topic);
+            publish(sns, topic, &message.subject, message.body()).await.map_err(failed("telling people"))?;
         }
         self.keep_page(case, &journal).await;
         answer.results.push(lifted);

@@ -5,7 +5,7 @@ use tracing::warn;
 
 use super::Delivery;
 use super::order::AskedMode;
-use crate::aws::{Access, Compute, Fault, FaultClass};
+use crate::aws::{Access, Compute, Fault, FaultClass, publish};
 use crate::case::store::{Etag, Written};
 use crate::case::{EntryKind, Journal, Memory, OpenCase, Releasing, State};
 use crate::containment::TargetRecord;
@@ -195,13 +195,12 @@ impl Delivery<'_> {
         journal.append(store, &self.actor, kind, &what).await.map_err(failed("writing the ledger"))?;
         let bucket = &self.function.config.case_bucket;
         let message = release_notification(&work.memory, result, bucket, work.may_be_repeated);
-        let request = clients.sns.publish().topic_arn(self.function.config.topic.as_str());
         let text = release_note(result);
         let (sent, noted) = tokio::join!(
-            request.subject(&message.subject).message(&message.text).send(),
+            publish(&clients.sns, &self.function.config.topic, &message.subject, message.body()),
             security_hub::note(&clients.securityhub, &work.memory.finding, &text),
         );
-        sent.map_err(Fault::from).map_err(failed("telling people"))?;
+        sent.map_err(failed("telling people"))?;
         if !noted.holds() {
             warn!(case = %result.case, note = ?noted, "the finding's copy in Security Hub was not noted");
         }

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod budget;
 pub mod links;
+pub mod message;
 pub mod metrics;
 pub mod notification;
 pub mod page;

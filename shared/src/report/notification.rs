@@ -1,12 +1,11 @@
 //! The message a person reads at 2 a.m., and the note on the finding.
 
-use std::fmt::Write as _;
-
 use super::answer::TargetResult;
 use super::links::links;
+use super::message::{Message, NEXT, Notification};
 use super::proposal::{Question, sections};
 use crate::containment::identity::{Sign, scp_lines};
-use crate::containment::{CannotContain, Decision, TargetRecord, Verdict};
+use crate::containment::{CannotContain, Decision, TargetRecord, Verdict, isolation_lines};
 use crate::finding::{Finding, Target};
 use crate::id::AccessKeyId;
 use crate::outcome::{Outcome, Status};
@@ -15,20 +14,6 @@ use crate::text::printable;
 
 /// The longest note Security Hub takes, in characters (CONTAINMENT D5).
 pub const LONGEST_NOTE: usize = 512;
-/// The longest subject SNS takes: fewer than 100 ASCII characters.
-const LONGEST_SUBJECT: usize = 99;
-/// What leaves room in the subject for outcome, account and Region.
-const LONGEST_NAME_IN_SUBJECT: usize = 36;
-
-/// A message for the topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notification {
-    /// The subject: ASCII, fewer than 100 characters.
-    pub subject: String,
-    /// The text.
-    pub text: String,
-}
-
 /// Everything the message is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Told<'a> {
@@ -55,78 +40,58 @@ pub struct Told<'a> {
 pub fn notification(told: Told<'_>) -> Notification {
     let Told { finding, decision, result, .. } = told;
     let name = short_name(&result.target);
-    let subject = subject(&result.outcome.as_str().to_uppercase().replace('_', " "), &name, finding);
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let mut line = |content: &str| writeln!(text, "{content}").unwrap_or_default();
-    line(&headline(&result.outcome, &name));
-    if told.may_be_repeated {
-        line("An earlier try was cut short and may have sent this message already.");
-    }
-    line("");
-    line("WHAT HAPPENED");
-    line(&format!("  {}, severity {:.1}", finding.finding_type, finding.severity));
-    if !finding.title.is_empty() {
-        line(&format!("  {}", finding.title));
-    }
-    line(&format!("  Account {}, Region {}", finding.account, finding.region));
-    line(&format!("  First seen {}, last seen {}", finding.first_seen, finding.last_seen));
-    line(&format!("  Finding {}", finding.id));
-    line("");
-    line("WHO");
-    line(&format!("  {} {}", result.target.kind.as_str().replace('_', " "), result.target.arn));
-    if let Some(id) = &result.target.id {
-        line(&format!("  Unique id {id}"));
-    }
-    if let Some(key) = key(told.target) {
-        line(&format!("  Access key {key}"));
-    }
-    if let Some(ruling) = &decision.ruling {
-        line(&format!("  Guardrails: {} by rule {}", ruling.mode.as_str(), ruling.rule));
-    }
-    section(&mut line, "WHAT WAS DONE", &done(told));
-    section(&mut line, "WHAT WAS NOT DONE", &not_done(told));
-    section(&mut line, "SINCE THE FIRST SIGHTING", &result.persistence.iter().map(Sign::line).collect::<Vec<_>>());
+    let what = result.outcome.as_str().to_uppercase().replace('_', " ");
+    let mut message = Message::of_finding(&what, &name, finding, &result.case);
+    message.headline(headline(&result.outcome, &name), told.may_be_repeated);
+    message.section("WHAT HAPPENED", happened(finding));
+    message.section("WHO", who(told));
+    message.section("WHAT WAS DONE", done(told));
+    message.section("WHAT WAS NOT DONE", not_done(told));
+    message.section("SINCE THE FIRST SIGHTING", result.persistence.iter().map(Sign::line).collect());
     // What a containment leaves open, and whom it hits, is of no matter where there is none.
     if result.acted() {
-        section(&mut line, "WHAT REMAINS POSSIBLE", &result.residual_risk);
-        section(&mut line, "WHO ELSE IS HIT", &decision.blast_radius);
+        message.section("WHAT REMAINS POSSIBLE", result.residual_risk.clone());
+        message.section("WHO ELSE IS HIT", decision.blast_radius.clone());
     } else if let Some(question) = told.question.filter(|_| matches!(result.outcome, Outcome::Proposed(_))) {
         for (title, lines) in sections(question, finding, decision, result) {
-            section(&mut line, title, &lines);
+            message.section(title, lines);
         }
     } else if !decision.plan.is_empty() {
-        section(&mut line, "WHAT CONTAINING IT WOULD LEAVE OPEN", &result.residual_risk);
-        section(&mut line, "WHOM IT WOULD HIT", &decision.blast_radius);
+        message.section("WHAT CONTAINING IT WOULD LEAVE OPEN", result.residual_risk.clone());
+        message.section("WHOM IT WOULD HIT", decision.blast_radius.clone());
     }
-    section(&mut line, "NEXT", &next(told));
+    message.section(NEXT, next(told));
     if result.acted() {
         let mut undo: Vec<String> = undo_lines(told.plan);
         undo.insert(0, format!("newest step first; keys are written out in s3://{}/cases/{}/", told.case_bucket, result.case));
-        section(&mut line, "HOW TO UNDO", &undo);
+        message.section("HOW TO UNDO", undo);
     }
-    section(
-        &mut line,
-        "WHERE TO LOOK",
-        &std::iter::once(format!("Case: {} in s3://{}/cases/{}/", result.case, told.case_bucket, result.case))
-            .chain(links(finding, told.target).into_iter().map(|(label, address)| format!("{label}: {address}")))
-            .collect::<Vec<_>>(),
-    );
-    Notification { subject, text }
+    let links = links(finding, told.target).into_iter().map(|(label, address)| format!("{label}: {address}"));
+    let case = format!("Case: {} in s3://{}/cases/{}/", result.case, told.case_bucket, result.case);
+    message.section("WHERE TO LOOK", std::iter::once(case).chain(links).collect());
+    message.finish()
 }
 
-/// A subject: what happened, to whom, where.
-pub(super) fn subject(what: &str, name: &str, finding: &Finding) -> String {
-    let name = printable(name, LONGEST_NAME_IN_SUBJECT);
-    format!("[Tourniquet] {what}: {name} in {} ({})", finding.account, finding.region)
-        .chars()
-        .map(|c| match c {
-            ' ' | '!'..='~' => c,
-            '…' => '~',
-            _ => '?',
-        })
-        .take(LONGEST_SUBJECT)
-        .collect()
+fn happened(finding: &Finding) -> Vec<String> {
+    let mut lines = vec![format!("{}, severity {:.1}", finding.finding_type, finding.severity)];
+    lines.extend(Some(finding.title.clone()).filter(|title| !title.is_empty()));
+    lines.extend([
+        format!("Account {}, Region {}", finding.account, finding.region),
+        format!("First seen {}, last seen {}", finding.first_seen, finding.last_seen),
+        format!("Finding {}", finding.id),
+    ]);
+    lines
+}
+
+fn who(told: Told<'_>) -> Vec<String> {
+    let target = &told.result.target;
+    let mut lines = vec![format!("{} {}", target.kind.as_str().replace('_', " "), target.arn)];
+    lines.extend(target.id.as_ref().map(|id| format!("Unique id {id}")));
+    lines.extend(key(told.target).map(|key| format!("Access key {key}")));
+    lines.extend(
+        told.decision.ruling.as_ref().map(|ruling| format!("Guardrails: {} by rule {}", ruling.mode.as_str(), ruling.rule)),
+    );
+    lines
 }
 
 /// The note on the finding: at most [`LONGEST_NOTE`] characters.
@@ -168,17 +133,6 @@ pub(super) fn headline(outcome: &Outcome, name: &str) -> String {
         Outcome::Proposed(reason) => format!("PROPOSED: {name} was not touched. {reason}"),
         Outcome::Skipped(reason) => format!("NOT TOUCHED: {name}. {reason}"),
         Outcome::Observed => format!("OBSERVED: {name} was not touched; the guardrails only observe this finding."),
-    }
-}
-
-fn section(line: &mut impl FnMut(&str), title: &str, items: &[String]) {
-    if items.is_empty() {
-        return;
-    }
-    line("");
-    line(title);
-    for item in items {
-        line(&format!("  {item}"));
     }
 }
 
@@ -245,9 +199,12 @@ pub fn next(told: Told<'_>) -> Vec<String> {
     if matches!(told.result.outcome, Outcome::Contested(_)) && told.target.is_instance() {
         lines.push(
             "Find in CloudTrail who changes its interfaces or the isolation group (ModifyNetworkInterfaceAttribute, \
-             AuthorizeSecurityGroupIngress) and contain that principal; until then an SCP that denies these actions holds."
+             AuthorizeSecurityGroupIngress) and contain that principal. Until then attach an SCP from the management account that \
+             leaves them to one role, and isolate the instance with that role; nothing inside the account holds against another \
+             administrator in the attacker's hands."
                 .to_owned(),
         );
+        lines.extend(isolation_lines(told.plan, &told.result.target));
     } else if matches!(told.result.outcome, Outcome::Contested(_)) {
         lines.push(
             "Attach an SCP that denies this principal from the management account: nothing inside the account holds against \

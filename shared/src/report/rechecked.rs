@@ -1,10 +1,9 @@
 //! What `recheck` answers, and what it tells people.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 
-use super::notification::{Notification, short_name};
+use super::message::{Message, NEXT, Notification};
+use super::notification::short_name;
 use crate::case::{CaseId, RecheckRecord};
 use crate::containment::TargetRecord;
 use crate::containment::identity::line_to_contain;
@@ -99,30 +98,16 @@ pub struct Rechecked<'a> {
 pub fn recheck_notification(told: Rechecked<'_>) -> Notification {
     let Rechecked { case, finding, target, record, .. } = told;
     let name = short_name(target);
-    let place = format!("in {} ({})", finding.account, finding.region);
-    let subject = format!("[Tourniquet] RECHECK: {} {place}", printable(&name, 36));
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let mut line = |content: &str| writeln!(text, "{content}").unwrap_or_default();
-    line(&format!("RECHECK: {name}. {}", headline(told)));
-    if told.may_be_repeated {
-        line("An earlier try was cut short and may have sent this message already.");
-    }
-    let mut section = |title: &str, items: &[String]| {
-        if !items.is_empty() {
-            line("");
-            line(title);
-            for item in items {
-                line(&format!("  {item}"));
-            }
-        }
-    };
-    let missing: Vec<_> = record.missing.steps().map(|step| format!("{} on {}", step.name(), step.on())).collect();
-    section("WHAT DOES NOT HOLD", &missing);
-    section("WHAT IS GONE", &record.gone.iter().cloned().collect::<Vec<_>>());
-    let created = record.created.iter().map(|one| format!("{} at {}", one.label(), one.at));
-    section("WHAT IT CREATED SINCE THE FIRST SIGHTING", &created.collect::<Vec<_>>());
-    section("WHAT COULD NOT BE READ", &record.unread);
+    let mut message = Message::of_finding("RECHECK", &name, finding, case);
+    message.headline(format!("RECHECK: {name}. {}", headline(told)), told.may_be_repeated);
+    message
+        .section("WHAT DOES NOT HOLD", record.missing.steps().map(|step| format!("{} on {}", step.name(), step.on())).collect());
+    message.section("WHAT IS GONE", record.gone.iter().cloned().collect());
+    message.section(
+        "WHAT IT CREATED SINCE THE FIRST SIGHTING",
+        record.created.iter().map(|one| format!("{} at {}", one.label(), one.at)).collect(),
+    );
+    message.section("WHAT COULD NOT BE READ", record.unread.clone());
     let mut next: Vec<String> = record.created.iter().map(|one| line_to_contain(one, finding.partition())).collect();
     if !next.is_empty() {
         next.insert(0, format!("Nothing of it was contained by itself. If it is the attacker's, in account {} (keys are written out in the case):", finding.account));
@@ -130,14 +115,9 @@ pub fn recheck_notification(told: Rechecked<'_>) -> Notification {
     if told.refused.is_some() || record.left.is_some() {
         next.push("Contain it by hand: the lines are in the case. Then find out in CloudTrail who undoes it.".to_owned());
     }
-    section("NEXT", &next);
-    section("WHERE TO LOOK", &[format!("Case: {case} in s3://{}/cases/{case}/", told.case_bucket)]);
-    let ascii = |c: char| match c {
-        ' ' | '!'..='~' => c,
-        '…' => '~',
-        _ => '?',
-    };
-    Notification { subject: subject.chars().map(ascii).take(99).collect(), text }
+    message.section(NEXT, next);
+    message.section("WHERE TO LOOK", vec![format!("Case: {case} in s3://{}/cases/{case}/", told.case_bucket)]);
+    message.finish()
 }
 
 fn headline(told: Rechecked<'_>) -> String {

@@ -1,10 +1,9 @@
 //! What a release returns, and tells people.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 
-use super::notification::{Notification, short_name};
+use super::message::{Message, NEXT, Notification};
+use super::notification::{LONGEST_NOTE, short_name};
 use crate::case::{CaseId, Memory};
 use crate::containment::TargetRecord;
 use crate::containment::release::{Asked, Does, Picture, SHOWN_FOR, Turn};
@@ -177,11 +176,11 @@ pub fn next_of_showing(case: &CaseId, picture: &Picture, asked: &Asked, turn: Tu
     let mut order = format!("make release CASE={case}");
     let list = |values: &[String]| shell_word(&values.join(","));
     if !asked.force.is_empty() {
-        write!(order, " FORCE={}", list(&asked.force)).unwrap_or_default();
+        order = format!("{order} FORCE={}", list(&asked.force));
     }
     if !asked.reactivate.is_empty() {
         let shown: Vec<String> = asked.reactivate.iter().map(|id| printable(id, 24)).collect();
-        write!(order, " REACTIVATE={}", list(&shown)).unwrap_or_default();
+        order = format!("{order} REACTIVATE={}", list(&shown));
     }
     lines.push(format!(
         "Nothing was changed. To carry it out, press Release again within {} minutes, or run once more: {order}",
@@ -212,13 +211,8 @@ pub fn release_notification(memory: &Memory, result: &ReleaseResult, case_bucket
         ReleaseOutcome::Nothing(_) => "NOTHING TO RELEASE".to_owned(),
         other => other.as_str().to_uppercase().replace('_', " "),
     };
-    let subject = format!("[Tourniquet] {word}: {} in {} ({})", printable(&name, 36), finding.account, finding.region);
-    let mut text = String::new();
-    let mut line = |content: &str| writeln!(text, "{content}").unwrap_or_default();
-    line(&release_headline(&result.outcome, &name));
-    if may_be_repeated {
-        line("An earlier try was cut short and may have sent this message already.");
-    }
+    let mut message = Message::of_finding(&word, &name, finding, &result.case);
+    message.headline(release_headline(&result.outcome, &name), may_be_repeated);
     let was_shown = result.outcome == ReleaseOutcome::Shown;
     let steps = |wanted: &dyn Fn(&ReleasedStep) -> bool, detail: &dyn Fn(&ReleasedStep) -> String| {
         result
@@ -238,24 +232,15 @@ pub fn release_notification(memory: &Memory, result: &ReleaseResult, case_bucket
         _ => String::new(),
     };
     let title = if was_shown { "WHAT WOULD BE UNDONE, IN THIS ORDER" } else { "WHAT WAS UNDONE" };
-    let mut section = |title: &str, items: Vec<String>| {
-        if !items.is_empty() {
-            line("");
-            line(title);
-            for item in items {
-                line(&format!("  {item}"));
-            }
-        }
-    };
-    section(title, steps(&|step| undoes(step) && !failed(step), &reason));
-    section("WHAT FAILED", steps(&failed, &reason));
-    section(
+    message.section(title, steps(&|step| undoes(step) && !failed(step), &reason));
+    message.section("WHAT FAILED", steps(&failed, &reason));
+    message.section(
         "WHAT IS NOT UNDONE, BECAUSE SOMEBODY CHANGED IT SINCE",
         steps(&|step| matches!(step.does, Does::Refuse(_)), &reason),
     );
-    section("WHAT IS UNDONE ALREADY", steps(&|step| step.does == Does::Already, &reason));
-    section("WHAT STAYS", steps(&|step| matches!(step.does, Does::Stay(_)), &reason));
-    section("NEW SINCE THE CONTAINMENT", result.since.clone());
+    message.section("WHAT IS UNDONE ALREADY", steps(&|step| step.does == Does::Already, &reason));
+    message.section("WHAT STAYS", steps(&|step| matches!(step.does, Does::Stay(_)), &reason));
+    message.section("NEW SINCE THE CONTAINMENT", result.since.clone());
     let held = |held: &Held| {
         let end = match &held.not_scheduled {
             None => "then it is taken away".to_owned(),
@@ -263,19 +248,10 @@ pub fn release_notification(memory: &Memory, result: &ReleaseResult, case_bucket
         };
         format!("{} until {}: sessions issued before the release stay denied; {end}", held.on, held.until)
     };
-    section("WHAT KEEPS OLD SESSIONS OUT", result.holds.iter().map(held).collect());
-    section("NEXT", result.next.clone());
-    section("WHERE TO LOOK", vec![format!("Case: {} in s3://{case_bucket}/cases/{}/", result.case, result.case)]);
-    Notification { subject: subject.chars().map(ascii).take(99).collect(), text }
-}
-
-/// SNS takes printable ASCII alone in a subject.
-fn ascii(character: char) -> char {
-    match character {
-        ' ' | '!'..='~' => character,
-        '…' => '~',
-        _ => '?',
-    }
+    message.section("WHAT KEEPS OLD SESSIONS OUT", result.holds.iter().map(held).collect());
+    message.section(NEXT, result.next.clone());
+    message.section("WHERE TO LOOK", vec![format!("Case: {} in s3://{case_bucket}/cases/{}/", result.case, result.case)]);
+    message.finish()
 }
 
 /// The first line.
@@ -300,5 +276,5 @@ pub fn release_note(result: &ReleaseResult) -> String {
     let reason = result.outcome.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let word = result.outcome.as_str().replace('_', " ");
     let text = format!("Tourniquet: release {word}{reason}. Target {}. Case {}.", short_name(&result.target), result.case);
-    printable(&text, super::notification::LONGEST_NOTE)
+    printable(&text, LONGEST_NOTE)
 }

@@ -1,10 +1,8 @@
 //! What people read of sealed snapshots: the function's answer, and the message.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 
-use super::notification::Notification;
+use super::message::{Message, NEXT, Notification};
 use crate::case::CaseId;
 use crate::case::sealed::{Compared, Locked, Provenance, Role, RootHash};
 use crate::evidence::{FORMAT, KEPT_SETS, Level};
@@ -139,9 +137,6 @@ pub struct ForensicsAccount<'a> {
     pub case_bucket: Option<&'a str>,
 }
 
-/// The longest subject SNS takes: fewer than 100 ASCII characters.
-const LONGEST_SUBJECT: usize = 99;
-
 /// The message about snapshots of one case; nothing where there is nothing to say.
 #[must_use]
 pub fn sealed_notification(news: SealNews<'_>) -> Option<Notification> {
@@ -150,42 +145,24 @@ pub fn sealed_notification(news: SealNews<'_>) -> Option<Notification> {
     let all = news.results.len();
     let what = if failed == 0 { "SEALED" } else { "NOT SEALED" };
     let count = if failed == 0 { plural(all) } else { format!("{failed} of {}", plural(all)) };
-    let subject = format!("[Tourniquet] {what}: {count} of {} in {} ({})", first.instance, first.account, first.region);
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let mut line = |content: &str| writeln!(text, "{content}").unwrap_or_default();
-    line(&headline(&news, failed));
-    if news.may_be_repeated {
-        line("An earlier try was cut short and may have sent this message already.");
-    }
+    let about = format!("{count} of {}", first.instance);
+    let mut message = Message::new(what, about, (&first.account, &first.region), &first.case);
+    message.headline(headline(&news, failed), news.may_be_repeated);
     for result in news.results {
-        line("");
-        line(&format!("{} {} in account {}, {}", role(result.role), result.snapshot, result.account, result.region));
-        for content in snapshot_lines(result) {
-            line(&format!("  {content}"));
-        }
+        let title = format!("{} {} in account {}, {}", role(result.role), result.snapshot, result.account, result.region);
+        message.section(title, snapshot_lines(result));
     }
-    let next = next(&news);
-    if !next.is_empty() {
-        line("");
-        line("NEXT");
-        for content in next {
-            line(&format!("  {content}"));
-        }
-    }
-    line("");
-    line("WHERE TO LOOK");
-    line(&format!("  Case: {} in s3://{}/cases/{}/", first.case, news.case_bucket, first.case));
-    if let Some(content) = second_case(&news) {
-        line(&format!("  {content}"));
-    }
-    line(&format!("  How the hashes are computed ({FORMAT}): docs/evidence-hash.md"));
+    message.section(NEXT, next(&news));
+    let mut look = vec![format!("Case: {} in s3://{}/cases/{}/", first.case, news.case_bucket, first.case)];
+    look.extend(second_case(&news));
+    look.push(format!("How the hashes are computed ({FORMAT}): docs/evidence-hash.md"));
     for result in news.results {
         let host = Partition::of_region(&result.region).console_host();
         let (region, id) = (&result.region, &result.snapshot);
-        line(&format!("  {id}: https://{region}.{host}/ec2/home?region={region}#SnapshotDetails:snapshotId={id}"));
+        look.push(format!("{id}: https://{region}.{host}/ec2/home?region={region}#SnapshotDetails:snapshotId={id}"));
     }
-    Some(Notification { subject: subject.chars().take(LONGEST_SUBJECT).collect(), text })
+    message.section("WHERE TO LOOK", look);
+    Some(message.finish())
 }
 
 fn headline(news: &SealNews<'_>, failed: usize) -> String {

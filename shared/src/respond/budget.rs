@@ -14,7 +14,7 @@ use crate::finding::Finding;
 use crate::id::CaseId;
 use crate::report::answer::TargetResult;
 use crate::report::budget::{Page, page};
-use crate::report::notification::Notification;
+use crate::report::message::Notification;
 use crate::report::proposal::{Question, approval_line};
 use crate::timestamp::Timestamp;
 

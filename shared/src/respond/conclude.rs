@@ -9,7 +9,7 @@ use super::revisit::active_since;
 use super::verify::Verified;
 use super::walk::{Decided, with};
 use super::{Delivery, Kind};
-use crate::aws::{Fault, FaultClass};
+use crate::aws::{Fault, FaultClass, publish};
 use crate::case::store::{Etag, Remembered, Written};
 use crate::case::{EntryKind, Journal, OpenCase, State};
 use crate::containment::Verdict;
@@ -194,15 +194,12 @@ impl<K: Kind> Delivery<'_, K> {
                 past.map_err(|fault| work.failed("telling people that a budget is used up", &fault, attempts))?
             }
         };
-        let publish = async {
+        let tell = async {
             let Some(message) = &message else { return Ok(None) };
-            let sns = &self.function.clients.sns;
-            let topic = self.function.config.topic.as_str();
-            let sent = sns.publish().topic_arn(topic).subject(&message.subject).message(&message.text).send().await;
-            sent.map(|output| output.message_id).map_err(Fault::from)
+            publish(&self.function.clients.sns, &self.function.config.topic, &message.subject, message.body()).await
         };
         let noted = Box::pin(self.note(work.decided.finding(), &text));
-        let (published, noted) = tokio::join!(publish, noted);
+        let (published, noted) = tokio::join!(tell, noted);
         let message_id = published.map_err(|fault| work.failed("telling people", &fault, attempts))?;
         let mut what =
             json!({ "result": result, "notification": message_id, "note": { "status": noted, "text": text }, "next": next });

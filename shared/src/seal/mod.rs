@@ -17,7 +17,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
 use tracing::{error, info};
 
-use crate::aws::{Clients, Fault, FaultClass, Snapshot, Snapshots, load_config};
+use crate::aws::{Clients, Fault, FaultClass, Snapshot, Snapshots, load_config, publish};
 use crate::case::belongs::{Claim, Claimed, provenance};
 use crate::case::sealed::{Provenance, Role, SealRecord};
 use crate::case::store::CaseStore;
@@ -245,11 +245,11 @@ impl Delivery<'_> {
             may_be_repeated: news.iter().any(|result| result.repeat),
         });
         let Some(message) = message else { return Ok(()) };
-        let topic = self.function.config.topic.as_str();
-        let publish = self.function.clients.sns.publish().topic_arn(topic).subject(message.subject).message(message.text);
-        let sent = publish.send().await.map_err(|error| case.failed("telling people", &error.into()))?;
+        let (sns, topic) = (&self.function.clients.sns, &self.function.config.topic);
+        let sent = publish(sns, topic, &message.subject, message.body()).await;
+        let notification = sent.map_err(|fault| case.failed("telling people", &fault))?;
         let about = news.into_iter().map(|result| result.snapshot).collect();
-        let told = SealRecord::Told { about, notification: sent.message_id };
+        let told = SealRecord::Told { about, notification };
         self.record(case, told).await.map(drop)
     }
 }

@@ -6,7 +6,8 @@ use tourniquet::containment::identity::{ObservedUser, Principal};
 use tourniquet::finding::{Elsewhere, ElsewhereSort, Target};
 use tourniquet::id::Region;
 use tourniquet::outcome::{Outcome, Status};
-use tourniquet::report::notification::{LONGEST_NOTE, Notification, note};
+use tourniquet::report::message::Notification;
+use tourniquet::report::notification::{LONGEST_NOTE, note};
 
 use crate::checks::text::is_printable;
 use crate::report::{Story, contested_session, root};
@@ -32,7 +33,7 @@ fn hostile_text_reaches_nobody_unprintable_or_as_lines_of_its_own() {
     for hostile in HOSTILE {
         let Some(story) = hostile_story(hostile) else { continue };
         told += 1;
-        let Notification { subject, text } = story.notification();
+        let Notification { subject, text, .. } = story.notification();
         assert!(subject.is_ascii() && is_printable(&subject), "{subject:?}");
         assert!(text.lines().all(is_printable), "{text:?}");
         assert!(text.lines().count() <= plain, "a hostile field forged a line: {text}");
@@ -49,7 +50,7 @@ fn a_sample_with_hostile_text_is_told_printably() {
     let found = ObservedUser { name: accused.name.clone(), unique_id: accused.unique_id.clone().expect("a unique id"), ..user() };
     let story = Story::new(finding, target, &observed_user(found), Outcome::Contained, |_| Status::Done);
     assert_eq!(story.decision.verdict, Verdict::Contain);
-    let Notification { subject, text } = story.notification();
+    let Notification { subject, text, .. } = story.notification();
     assert!(subject.is_ascii() && text.lines().all(is_printable), "{text:?}");
 }
 

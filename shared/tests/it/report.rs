@@ -9,7 +9,8 @@ use tourniquet::guardrails::Guardrails;
 use tourniquet::outcome::{Outcome, Status, StepReport};
 use tourniquet::plan::Plan;
 use tourniquet::report::answer::{Answer, FindingSummary, TargetResult, release_hint};
-use tourniquet::report::notification::{Notification, Told, note, notification, undo_lines};
+use tourniquet::report::message::Notification;
+use tourniquet::report::notification::{Told, note, notification, undo_lines};
 use tourniquet::report::proposal::Question;
 use tourniquet::step::Step;
 
@@ -90,12 +91,18 @@ impl Story {
 
     /// Everything that leaves the case.
     fn told(&self) -> Vec<String> {
-        let Notification { subject, text } = self.notification();
-        vec![subject, text, note(&self.result), serde_json::to_string(&self.answer()).expect("JSON")]
+        let message = self.notification();
+        vec![
+            message.body(),
+            message.subject,
+            message.text,
+            note(&self.result),
+            serde_json::to_string(&self.answer()).expect("JSON"),
+        ]
     }
 
     fn assert(&self, name: &str) {
-        let Notification { subject, text } = self.notification();
+        let Notification { subject, text, .. } = self.notification();
         let page = format!("{subject}\n\n{text}\n---- note ----\n{}", note(&self.result));
         let mut settings = insta::Settings::clone_current();
         settings.add_filter(r"\(line \d+\)", "(line N)");
@@ -265,7 +272,7 @@ fn what_a_containment_leaves_open_and_whom_it_hits_is_told_only_of_one_that_is_o
 
 #[test]
 fn a_partial_containment_is_not_called_contained() {
-    let Notification { subject, text } = partial_user().notification();
+    let Notification { subject, text, .. } = partial_user().notification();
     assert!(subject.starts_with("[Tourniquet] PARTIAL: "), "{subject}");
     assert!(text.starts_with("NOT FULLY CONTAINED: user/ci/svc-build. "), "{text}");
     assert!(text.contains("Do the failed steps by hand"), "{text}");
@@ -285,7 +292,7 @@ fn the_time_of_the_cut_claims_no_more_than_iam_said() {
 #[test]
 fn a_message_about_a_session_names_the_session() {
     let story = contested_session();
-    let Notification { subject, text } = story.notification();
+    let Notification { subject, text, .. } = story.notification();
     assert!(text.starts_with("CONTESTED: role/people/developer session m.rossi@example.com. "), "{text}");
     assert!(note(&story.result).contains("Target role/people/developer session m.rossi@example.com."));
     assert!(subject.contains("role/people/developer session "), "{subject}");

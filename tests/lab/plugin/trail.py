@@ -93,9 +93,12 @@ class Trail:
         self._lock = threading.Lock()
         self.allowance = None
         """(requests, seconds) of LookupEvents, where a test wants CloudTrail to be as slow as it is."""
+        self.page = None
+        """The most events on a page, where a test wants pages shorter than they were asked for, as they may be."""
 
-    def limit(self, requests, seconds):
+    def limit(self, requests, seconds, page):
         self.allowance = (int(requests), float(seconds)) if requests is not None else None
+        self.page = int(page) if page is not None else None
 
     def newest_first(self, account, region, name=None):
         """Every event, or every one of this name."""

@@ -1,6 +1,7 @@
 //! The rungs below the cut, for where it does not fit, and what is left to a person where none does
 //! (CONTAINMENT A19, A20).
 
+use super::super::scp::attach_lines;
 use super::super::{CannotContain, Decision, TargetRecord};
 use super::observed::{ATTACHED_POLICIES, GROUPS, ObservedRole, ObservedUser};
 use crate::finding::TargetKind;
@@ -126,12 +127,7 @@ pub fn scp_lines(plan: &Plan, target: &TargetRecord) -> Vec<String> {
     for document in plan.cut.iter().map(document).chain(of_root) {
         // A name of its own for each: the whole document, so that two never collide and the same never doubles.
         let name = format!("TourniquetDeny-{}", &crate::text::sha256(document.as_bytes())[..16]);
-        lines.push(format!(
-            "policy_id=$(aws organizations create-policy --type SERVICE_CONTROL_POLICY --name {name} --description {} --content {} --query Policy.PolicySummary.Id --output text)",
-            shell_word(&format!("Tourniquet: {}", target.arn)),
-            shell_word(&document)
-        ));
-        lines.push(format!(r#"aws organizations attach-policy --policy-id "$policy_id" --target-id {}"#, target.account));
+        lines.extend(attach_lines(&name, &shell_word(&document), target));
     }
     lines
 }

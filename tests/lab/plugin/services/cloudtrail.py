@@ -34,6 +34,7 @@ def lookup_events(call):
     size = int(call.params.get("MaxResults") or _PAGE)
     if not 1 <= size <= _PAGE:
         raise AwsError("InvalidMaxResultsException", f"MaxResults must be between 1 and {_PAGE}.")
+    size = min(size, call.lab.trail.page or size)
     start = max(start or now() - _HISTORY, now() - _HISTORY)
     skip, end = _continued(call.params, end)
     name = wanted[1] if wanted and wanted[0] == "EventName" else None
