@@ -266,22 +266,20 @@ class Delivery:
         return self.scene.read_case(self.result["case"])
 
     def calls(self, **matching):
-        """The call record of the function for this event, all tries."""
-        return self.scene.lab.calls(self.calls_before, request_id=self.request_id, **matching)
+        """The call record of the function for this event, all tries. That a role is passed to Scheduler is a permission
+        that is asked for, and no call."""
+        calls = self.scene.lab.calls(self.calls_before, request_id=self.request_id, **matching)
+        return [call for call in calls if call["action"] != "PassRole"]
 
     def writes(self):
         """What the function changed, or tried to change, in IAM."""
         reading = ("Get", "List")
-        changes = [c["action"] for c in self.calls(service="iam") if not c["action"].startswith(reading)]
-        # The role that is passed to Scheduler is no change of anything.
-        return [action for action in changes if action != "PassRole"]
+        return [c["action"] for c in self.calls(service="iam") if not c["action"].startswith(reading)]
 
     def changes(self):
         """What the function changed, or tried to change, in any service but where it keeps and tells."""
         reading = ("Get", "List", "Describe", "BatchGet", "LookupEvents", "AssumeRole")
         calls = [c for c in self.calls() if c["service"] not in ELSEWHERE]
-        # The role that is passed to Scheduler is no change of anything.
-        calls = [c for c in calls if c["action"] != "PassRole"]
         return [c["action"] for c in calls if not c["action"].startswith(reading)]
 
     def messages(self, case=None):

@@ -161,8 +161,7 @@ def test_hostile_text_is_told_and_never_carried_out(scene, tmp_path, kind, field
         result = delivery.result
         assert result["outcome"] == outcome, text[:99]
         assert result.get("reason") in (reason.split() if reason else [None]), text[:99]
-        changes = [c for c in delivery.calls(service="iam") if not c["action"].startswith(("Get", "List", "PassRole"))]
-        written = {c["resource"] for c in changes}
+        written = {c["resource"] for c in delivery.calls(service="iam") if not c["action"].startswith(("Get", "List"))}
         assert written == ({victim.arn} if outcome == "contained" else set()), text[:99]
         delivery.case.check_chain()
         lines = nothing_is_interpreted(delivery, victim, tmp_path)

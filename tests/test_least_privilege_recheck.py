@@ -11,6 +11,7 @@ from privileges import (
     PROBE, calls_of, check_actions_are_named, denied_in, granted_on_everything, grants_in, name_of, statements_of, unused_of,
 )  # fmt: skip
 from rechecking import asking, look
+from releasing import release
 from scene import ATTEMPTS
 from test_contested import strip
 
@@ -45,7 +46,16 @@ def played(scene):
     lab.clear_faults()
     lab.wait_for(lambda: [d for d in lab.deliveries(since) if d.get("request_id") == failed.request_id])
     undeliverable(scene)
+    ended(scene)
     return scene
+
+
+def ended(scene):
+    """The end of a release is scheduled with the same role."""
+    case = scene.fire(scene.accuse(seed.user(scene.lab))).result["case"]
+    release(scene, case)
+    (fired,) = scene.lab.fire_schedules(prefix=f"lift-{case}")
+    assert fired["status"] == "delivered", fired
 
 
 def seed_instances_back(account, instance):

@@ -71,7 +71,7 @@ def test_a_terminated_instance_is_named_and_only_its_role_is_freed(scene):
     assert done.result["release"] == "released", done.result
     assert "terminated" in reasons(done, "isolate_interface")
     assert does(done)["deny_session"] == {"undo"}
-    assert set(done.changes()) - {"CreateSchedule", "PassRole"} == {"PutRolePolicy"}
+    assert set(done.changes()) - {"CreateSchedule"} == {"PutRolePolicy"}
 
 
 def test_evidence_stays(scene):
