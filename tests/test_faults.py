@@ -17,11 +17,12 @@ EVERYTHING = COLUMNS + LASTING + (IN_THE_SDK if FULL else [])
 SOME = [column for column in EVERYTHING if FULL or column.kind in ("crash_after", "access_denied", "internal_error")]
 # An instance's delivery makes twice the calls of a user's, on the same walk.
 BRIEF = [column for column in EVERYTHING if FULL or column.name in ("garbage", "access_denied", "crash_after")]
-# The same walk once more, asked for in another way.
+# The same walk once more, asked for in another way: by the button, and by invocation.
+ASKED_FOR = [column for column in EVERYTHING if FULL or column.name in ("access_denied", "crash_after")]
 CRASHES = [column for column in EVERYTHING if FULL or column.name == "crash_after"]
 MATRICES = {
     User: EVERYTHING, RoleSession: EVERYTHING, Recreated: SOME, Key: SOME, Member: EVERYTHING, Instance: BRIEF,
-    Approved: SOME, ApprovedByLine: CRASHES,
+    Approved: ASKED_FOR, ApprovedByLine: CRASHES,
 }  # fmt: skip
 # The other calls of Member are those of User, with the session that this one gives; those of an approval by invocation
 # are those of one by the button, and the reads that find what is approved.

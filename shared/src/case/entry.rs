@@ -56,6 +56,8 @@ pub enum EntryKind {
     Lifted,
     /// It was looked at again, later, whether the containment holds.
     Rechecked,
+    /// People were told what a look found: `look` is the number of its entry.
+    Told,
 }
 
 /// Who wrote an entry.

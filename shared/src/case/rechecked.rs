@@ -62,12 +62,21 @@ impl RecheckRecord {
         (entry.entry == EntryKind::Rechecked).then(|| Self::deserialize(&entry.what).ok()).flatten()
     }
 
+    /// Whether `entries` say that people were told of what the look of `entry` found.
+    #[must_use]
+    pub fn was_told(entry: &Entry, entries: &[Entry]) -> bool {
+        let is_about = |told: &&Entry| told.entry == EntryKind::Told && told.what["look"] == entry.number;
+        entries.iter().find(is_about).is_some()
+    }
+
     /// What follows from a look at `case`, whose ledger is `entries`: what of it is news, and whether the case goes back
     /// to the function that contained it. A contested case does not: a person was called.
     #[must_use]
     pub fn judge(round: u8, case: &OpenCase, entries: &[Entry], look: Look, now: Timestamp) -> Self {
         let earlier: Vec<(Timestamp, Self)> = entries.iter().filter_map(|entry| Some((entry.at, Self::of(entry)?))).collect();
-        let is_known = |one: &Created| earlier.iter().flat_map(|(_, known)| &known.created).any(|known| known.event == one.event);
+        // What people were not told is news still, though a look that could not tell it has found it.
+        let told: Vec<Self> = entries.iter().filter(|entry| Self::was_told(entry, entries)).filter_map(Self::of).collect();
+        let is_known = |one: &Created| told.iter().flat_map(|known| &known.created).any(|known| known.event == one.event);
         let Look { missing, gone, created, unread } = look;
         let created: Vec<Created> = created.into_iter().filter(|one| !is_known(one)).collect();
         let undone = !missing.is_empty();
@@ -84,8 +93,8 @@ impl RecheckRecord {
         let is_contested = matches!(case.outcome, Some(Outcome::Contested(_)));
         let news = !created.is_empty()
             || (left.is_some() && !is_contested)
-            || gone.as_ref().is_some_and(|gone| !earlier.iter().any(|(_, known)| known.gone.as_ref() == Some(gone)))
-            || (!unread.is_empty() && !earlier.iter().any(|(_, known)| !known.unread.is_empty()));
+            || gone.as_ref().is_some_and(|gone| !told.iter().any(|known| known.gone.as_ref() == Some(gone)))
+            || (!unread.is_empty() && !told.iter().any(|known| !known.unread.is_empty()));
         Self {
             round,
             settled: case.settled_at,

@@ -8,6 +8,7 @@ mod look;
 mod target;
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
+use serde_json::json;
 use serde_json::value::RawValue;
 use tracing::{error, info, warn};
 
@@ -117,9 +118,10 @@ impl Work<'_> {
             record.round == self.round && (record.settled == self.case.settled_at || is_mine(entry))
         };
         let record = |entry| RecheckRecord::of(entry).filter(|record| is_this(entry, record)).map(|record| (entry, record));
+        let is_owed = |entry: &Entry, record: &RecheckRecord| record.news && !RecheckRecord::was_told(entry, &entries);
         match (entries.iter().rev().find_map(record), self.case.state) {
-            // An earlier try of this event was cut short after it had looked.
-            (Some((entry, record)), state) if is_mine(entry) => {
+            // An earlier try of this event was cut short after it had looked, or all of another delivery's were.
+            (Some((entry, record)), state) if is_mine(entry) || is_owed(entry, &record) => {
                 // Once it is handed back it is at work, or settled anew.
                 let is_to_hand_back = state == State::Settled && record.settled == self.case.settled_at;
                 self.finish(&record, &entries, is_to_hand_back, true).await
@@ -141,8 +143,13 @@ impl Work<'_> {
         let mut journal = read.map_err(|fault| failed(&fault))?;
         let written = journal.append(store, &self.actor, EntryKind::Rechecked, &record).await;
         written.map_err(|fault| failed(&fault))?;
+        // Told, it may be, by a look that could not write that down any more.
+        let is_owed = |entry: &Entry| {
+            RecheckRecord::of(entry).is_some_and(|record| record.news) && !RecheckRecord::was_told(entry, &entries)
+        };
+        let may_be_repeated = entries.iter().any(is_owed);
         entries.extend(journal.last().cloned());
-        self.finish(&record, &entries, true, false).await
+        self.finish(&record, &entries, true, may_be_repeated).await
     }
 
     /// What follows from a look that is in the ledger. People first: once the case is handed back, a try after this one
@@ -156,6 +163,7 @@ impl Work<'_> {
     ) -> Result<RecheckAnswer, Retry> {
         if record.news {
             self.tell(record, None, may_be_repeated).await?;
+            self.note_as_told(record, entries).await?;
         }
         let refused = if record.handed_back && may_hand_back { self.hand_back().await? } else { None };
         if refused.is_some() {
@@ -163,6 +171,18 @@ impl Work<'_> {
         }
         self.keep_page(entries).await;
         Ok(self.answer(record, false, refused))
+    }
+
+    /// Writes down that people know what a look found: an event that never got so far may be sent again.
+    async fn note_as_told(&self, record: &RecheckRecord, entries: &[Entry]) -> Result<(), Retry> {
+        let is_look = |entry: &&Entry| RecheckRecord::of(entry).as_ref() == Some(record);
+        let Some(look) = entries.iter().rfind(is_look) else { return Ok(()) };
+        let store = &self.function.store;
+        let failed = |fault: &Fault| self.failed("writing the ledger", fault);
+        let read = Journal::read(store, &self.case.case, Some(&self.case.memory)).await;
+        let mut journal = read.map_err(|fault| failed(&fault))?;
+        let written = journal.append(store, &self.actor, EntryKind::Told, &json!({ "look": look.number })).await;
+        written.map(drop).map_err(|fault| failed(&fault))
     }
 
     /// A case that a delivery is at work on, or was when it died for good.

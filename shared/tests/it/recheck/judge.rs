@@ -28,6 +28,13 @@ fn entry(number: u32, when: &str, record: &RecheckRecord) -> Entry {
     }
 }
 
+/// The ledger after a look of which people were told.
+fn told(look: Entry) -> Vec<Entry> {
+    let what = serde_json::json!({ "look": look.number });
+    let told = Entry { number: look.number + 1, entry: EntryKind::Told, what, ..look.clone() };
+    vec![look, told]
+}
+
 fn case(outcome: Outcome) -> OpenCase {
     let blank = RecheckRecord::judge(1, &bare(None), &[], Look::default(), at("2026-11-21T20:00:00Z"));
     OpenCase { memory: entry(1, "2026-11-21T20:00:00Z", &blank), ..bare(Some(outcome)) }
@@ -114,10 +121,10 @@ fn what_was_created_is_told_once() {
     let first = RecheckRecord::judge(1, &case(Outcome::Contained), &[], look(), at(NOW));
     assert!(first.holds && first.news && first.created.len() == 2);
     let more = Look { created: vec![spawn("a"), spawn("b"), spawn("c")], ..Look::default() };
-    let second = RecheckRecord::judge(2, &case(Outcome::Contained), &[entry(5, NOW, &first)], more, at(NOW));
+    let second = RecheckRecord::judge(2, &case(Outcome::Contained), &told(entry(5, NOW, &first)), more, at(NOW));
     assert!(second.news);
     assert_eq!(second.created, [spawn("c")]);
-    let third = RecheckRecord::judge(3, &case(Outcome::Contained), &[entry(5, NOW, &first)], look(), at(NOW));
+    let third = RecheckRecord::judge(3, &case(Outcome::Contained), &told(entry(5, NOW, &first)), look(), at(NOW));
     assert!(!third.news && third.created.is_empty());
 }
 
@@ -129,7 +136,16 @@ fn what_is_gone_or_unread_is_told_once_and_holds_nothing() {
     ] {
         let first = RecheckRecord::judge(1, &case(Outcome::Contained), &[], look.clone(), at(NOW));
         assert!(!first.holds && first.news && !first.handed_back);
-        let again = RecheckRecord::judge(2, &case(Outcome::Contained), &[entry(5, NOW, &first)], look, at(NOW));
+        let again = RecheckRecord::judge(2, &case(Outcome::Contained), &told(entry(5, NOW, &first)), look, at(NOW));
         assert!(!again.news);
     }
+}
+
+#[test]
+fn what_nobody_could_be_told_is_news_to_the_next_look() {
+    let look = Look { gone: Some("deleted".to_owned()), created: vec![spawn("a")], ..Look::default() };
+    let first = RecheckRecord::judge(1, &case(Outcome::Contained), &[], look.clone(), at(NOW));
+    let second = RecheckRecord::judge(2, &case(Outcome::Contained), &[entry(5, NOW, &first)], look, at(NOW));
+    assert!(second.news);
+    assert_eq!(second.created, [spawn("a")]);
 }
