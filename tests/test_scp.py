@@ -1,4 +1,4 @@
-"""The service control policy of `infra/scp`: nobody undoes what Tourniquet did, and Tourniquet works on under it.
+"""The service control policy of `infra/scp`: what it covers no administrator undoes, and Tourniquet works on under it.
 
 The lab has no organizations. The document stands on principals as a policy of their own, where its denies count as much.
 """
@@ -59,7 +59,9 @@ def test_an_administrator_takes_no_evidence_away(scene, administrator, isolated)
     refused("UnauthorizedOperation", ec2.delete_snapshot, SnapshotId=snapshot)
     refused("UnauthorizedOperation", ec2.delete_tags, Resources=[snapshot], Tags=[{"Key": "ir:incident"}])
     refused("UnauthorizedOperation", ec2.create_tags, Resources=[snapshot], Tags=[{"Key": "ir:incident", "Value": "none"}])
+    refused("UnauthorizedOperation", ec2.delete_tags, Resources=[snapshot])
     ec2.create_tags(Resources=[snapshot], Tags=[{"Key": "seen", "Value": "yes"}])
+    ec2.delete_tags(Resources=[snapshot], Tags=[{"Key": "seen"}])
 
 
 def test_an_administrator_detaches_no_deny(scene, administrator):
@@ -71,6 +73,23 @@ def test_an_administrator_detaches_no_deny(scene, administrator):
     theirs.detach_user_policy(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
 
 
+def test_an_administrator_takes_nobody_out_of_the_deny_group(scene, administrator):
+    iam, user = scene.lab.client("iam"), seed.user(scene.lab)
+    iam.add_user_to_group(UserName=user.name, GroupName=scene.deny_group)
+    theirs = scene.lab.client("iam", administrator.key)
+    refused("AccessDenied", theirs.remove_user_from_group, UserName=user.name, GroupName=scene.deny_group)
+    refused("AccessDenied", theirs.update_group, GroupName=scene.deny_group, NewPath="/")
+    iam.remove_user_from_group(UserName=user.name, GroupName=scene.deny_group)
+
+
+def test_an_administrator_borrows_no_role(scene, administrator):
+    """Neither by a function of their own, nor by a schedule: passing a role is what both ask for."""
+    passing = {"RoleArn": scene.deployment.arn("ScheduleRole"), "Arn": f"arn:aws:lambda:{scene.lab.region}:{scene.lab.account}:function:x"}
+    theirs = scene.lab.client("scheduler", administrator.key)
+    words = {"Name": seed.unique("theirs"), "ScheduleExpression": "at(2099-01-01T00:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"}}
+    refused("AccessDeniedException", theirs.create_schedule, Target={**passing, "Input": "{}"}, **words)
+
+
 def test_only_the_deployment_changes_the_roles(scene, administrator, policy):
     iam, theirs = scene.lab.client("iam"), scene.lab.client("iam", administrator.key)
     trust = json.dumps(policies.trust(account=scene.lab.account))
@@ -80,6 +99,7 @@ def test_only_the_deployment_changes_the_roles(scene, administrator, policy):
     refused("AccessDenied", theirs.put_role_policy, RoleName=name, PolicyName="mine", PolicyDocument=json.dumps(policies.ADMINISTRATOR))
     deployment = seed.role(scene.lab, "DEPLOYMENT_ROLE", trust=json.loads(trust))
     iam.attach_role_policy(RoleName=deployment.name, PolicyArn=policy)
+    refused("AccessDenied", theirs.update_assume_role_policy, RoleName=deployment.name, PolicyDocument=trust)
     deploys = scene.lab.client("iam", scene.lab.mint_session(deployment.arn, "cloudformation"))
     deploys.create_role(RoleName=seed.unique("ours"), Path="/tourniquet/", AssumeRolePolicyDocument=trust)
 

@@ -128,17 +128,27 @@ pub fn scp_revoke_older_sessions(role: &Arn, cutoff: Timestamp) -> String {
     ))
 }
 
-/// What undoes an isolation, or the evidence with it: other groups or rules, another way in, or no instance any more.
-const UNDOES_ISOLATION: &str = r#"["ec2:ModifyNetworkInterfaceAttribute","ec2:AuthorizeSecurityGroupIngress","ec2:AuthorizeSecurityGroupEgress","ec2:ModifySecurityGroupRules","ec2:DeleteSecurityGroup","ec2:AttachNetworkInterface","ec2:DetachNetworkInterface","ec2:AssociateAddress","ec2:ModifyInstanceAttribute","ec2:StopInstances","ec2:TerminateInstances"]"#;
+/// What undoes the isolation of an instance, or takes the instance away.
+const UNDOES_ISOLATION: &str = r#"["ec2:ModifyNetworkInterfaceAttribute","ec2:AttachNetworkInterface","ec2:DetachNetworkInterface","ec2:AssociateAddress","ec2:ModifyInstanceAttribute","ec2:StopInstances","ec2:TerminateInstances"]"#;
+/// What opens an isolation group. That it is put on an interface is none of it: other instances of the VPC are still to
+/// be isolated by it.
+const OPENS_GROUP: &str = r#"["ec2:AuthorizeSecurityGroupIngress","ec2:AuthorizeSecurityGroupEgress","ec2:ModifySecurityGroupRules","ec2:DeleteSecurityGroup"]"#;
 
-/// A service control policy that leaves the isolation of `resources` to one role: their ARNs, and that of the role
-/// (CONTAINMENT A20, B4).
+/// A service control policy that leaves `isolated`, an instance and its interfaces, and the rules of `groups` to one
+/// role: ARNs all of them (CONTAINMENT A20, B4).
 #[must_use]
-pub fn scp_keep_isolated(resources: &[String], role: &str) -> String {
-    let resources = serde_json::json!(resources);
-    format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"IRKeepIsolated","Effect":"Deny","Action":{UNDOES_ISOLATION},"Resource":{resources},"Condition":{{"ArnNotEquals":{{"aws:PrincipalArn":"{role}"}}}}}}]}}"#
-    )
+pub fn scp_keep_isolated(isolated: &[String], groups: &[String], role: &str) -> String {
+    let statement = |sid: &str, actions: &str, resources: &[String]| {
+        let resources = serde_json::json!(resources);
+        format!(
+            r#"{{"Sid":"{sid}","Effect":"Deny","Action":{actions},"Resource":{resources},"Condition":{{"ArnNotEquals":{{"aws:PrincipalArn":"{role}"}}}}}}"#
+        )
+    };
+    let mut statements = vec![statement("IRKeepIsolated", UNDOES_ISOLATION, isolated)];
+    if !groups.is_empty() {
+        statements.push(statement("IRKeepGroupsClosed", OPENS_GROUP, groups));
+    }
+    format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, statements.join(","))
 }
 
 fn scp(condition: &str) -> String {

@@ -62,11 +62,12 @@ impl RecheckRecord {
         (entry.entry == EntryKind::Rechecked).then(|| Self::deserialize(&entry.what).ok()).flatten()
     }
 
-    /// Whether `entries` say that people were told of what the look of `entry` found.
+    /// Whether `entries` say that people were told of what the look in entry `number` found: by it, or by a later look, to which
+    /// what an earlier one could tell nobody is news.
     #[must_use]
-    pub fn was_told(entry: &Entry, entries: &[Entry]) -> bool {
-        let is_about = |told: &&Entry| told.entry == EntryKind::Told && told.what["look"] == entry.number;
-        entries.iter().find(is_about).is_some()
+    pub fn was_told(number: u32, entries: &[Entry]) -> bool {
+        let of = |told: &Entry| told.what["look"].as_u64().filter(|_| told.entry == EntryKind::Told);
+        entries.iter().filter_map(of).any(|look| look >= u64::from(number))
     }
 
     /// What follows from a look at `case`, whose ledger is `entries`: what of it is news, and whether the case goes back
@@ -75,7 +76,7 @@ impl RecheckRecord {
     pub fn judge(round: u8, case: &OpenCase, entries: &[Entry], look: Look, now: Timestamp) -> Self {
         let earlier: Vec<(Timestamp, Self)> = entries.iter().filter_map(|entry| Some((entry.at, Self::of(entry)?))).collect();
         // What people were not told is news still, though a look that could not tell it has found it.
-        let told: Vec<Self> = entries.iter().filter(|entry| Self::was_told(entry, entries)).filter_map(Self::of).collect();
+        let told: Vec<Self> = entries.iter().filter(|entry| Self::was_told(entry.number, entries)).filter_map(Self::of).collect();
         let is_known = |one: &Created| told.iter().flat_map(|known| &known.created).any(|known| known.event == one.event);
         let Look { missing, gone, created, unread } = look;
         let created: Vec<Created> = created.into_iter().filter(|one| !is_known(one)).collect();
@@ -94,7 +95,7 @@ impl RecheckRecord {
         let news = !created.is_empty()
             || (left.is_some() && !is_contested)
             || gone.as_ref().is_some_and(|gone| !told.iter().any(|known| known.gone.as_ref() == Some(gone)))
-            || (!unread.is_empty() && !told.iter().any(|known| !known.unread.is_empty()));
+            || unread.iter().any(|one| !told.iter().flat_map(|known| &known.unread).any(|known| is_same_thing(one, known)));
         Self {
             round,
             settled: case.settled_at,
@@ -136,4 +137,10 @@ impl RecheckRecord {
         }
         parts.join("; ")
     }
+}
+
+/// Whether two lines say of the same thing that it could not be read, in whatever words of AWS.
+fn is_same_thing(one: &str, other: &str) -> bool {
+    let thing = |line: &str| line.split_once(": ").map_or(line, |(thing, _)| thing).to_owned();
+    thing(one) == thing(other)
 }

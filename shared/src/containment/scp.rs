@@ -28,19 +28,21 @@ pub(super) fn attach_lines(name: &str, content: &str, target: &TargetRecord) -> 
 pub fn isolation_lines(plan: &Plan, target: &TargetRecord) -> Vec<String> {
     let Ok(instance) = Arn::parse(&target.arn) else { return Vec::new() };
     let Some((place, _)) = instance.as_str().split_once(":instance/") else { return Vec::new() };
-    let mut resources = Vec::new();
+    let (mut isolated, mut groups) = (Vec::new(), Vec::new());
     for step in plan.steps() {
         let Step::IsolateInterface(step) = step else { continue };
-        resources.push(format!("{place}:network-interface/{}", step.interface));
-        resources.extend(step.group.as_ref().map(|group| format!("{place}:security-group/{group}")));
+        isolated.push(format!("{place}:network-interface/{}", step.interface));
+        groups.extend(step.group.as_ref().map(|group| format!("{place}:security-group/{group}")));
     }
-    if resources.is_empty() {
+    if isolated.is_empty() {
         return Vec::new();
     }
-    resources.push(instance.as_str().to_owned());
-    resources.sort();
-    resources.dedup();
-    let document = policy::scp_keep_isolated(&resources, ROLE);
+    isolated.push(instance.as_str().to_owned());
+    for list in [&mut isolated, &mut groups] {
+        list.sort();
+        list.dedup();
+    }
+    let document = policy::scp_keep_isolated(&isolated, &groups, ROLE);
     let name = format!("TourniquetIsolation-{}", &sha256(document.as_bytes())[..16]);
     let content = format!("'{}'", document.replace(ROLE, &format!("'\"{ROLE}\"'")));
     attach_lines(&name, &content, target).into()

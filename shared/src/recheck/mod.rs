@@ -118,13 +118,13 @@ impl Work<'_> {
             record.round == self.round && (record.settled == self.case.settled_at || is_mine(entry))
         };
         let record = |entry| RecheckRecord::of(entry).filter(|record| is_this(entry, record)).map(|record| (entry, record));
-        let is_owed = |entry: &Entry, record: &RecheckRecord| record.news && !RecheckRecord::was_told(entry, &entries);
+        let is_owed = |entry: &Entry, record: &RecheckRecord| record.news && !RecheckRecord::was_told(entry.number, &entries);
         match (entries.iter().rev().find_map(record), self.case.state) {
             // An earlier try of this event was cut short after it had looked, or all of another delivery's were.
             (Some((entry, record)), state) if is_mine(entry) || is_owed(entry, &record) => {
                 // Once it is handed back it is at work, or settled anew.
                 let is_to_hand_back = state == State::Settled && record.settled == self.case.settled_at;
-                self.finish(&record, &entries, is_to_hand_back, true).await
+                self.finish((entry.number, &record), &entries, is_to_hand_back, true).await
             }
             // Scheduler delivers at least once, and so does Lambda: what another delivery has looked at is done.
             (Some((_, record)), _) => Ok(self.answer(&record, true, None)),
@@ -145,25 +145,25 @@ impl Work<'_> {
         written.map_err(|fault| failed(&fault))?;
         // Told, it may be, by a look that could not write that down any more.
         let is_owed = |entry: &Entry| {
-            RecheckRecord::of(entry).is_some_and(|record| record.news) && !RecheckRecord::was_told(entry, &entries)
+            RecheckRecord::of(entry).is_some_and(|record| record.news) && !RecheckRecord::was_told(entry.number, &entries)
         };
         let may_be_repeated = entries.iter().any(is_owed);
         entries.extend(journal.last().cloned());
-        self.finish(&record, &entries, true, may_be_repeated).await
+        self.finish((journal.number(), &record), &entries, true, may_be_repeated).await
     }
 
     /// What follows from a look that is in the ledger. People first: once the case is handed back, a try after this one
     /// finds another containment, and would say nothing of this look.
     async fn finish(
         &self,
-        record: &RecheckRecord,
+        (look, record): (u32, &RecheckRecord),
         entries: &[Entry],
         may_hand_back: bool,
         may_be_repeated: bool,
     ) -> Result<RecheckAnswer, Retry> {
-        if record.news {
+        if record.news && !RecheckRecord::was_told(look, entries) {
             self.tell(record, None, may_be_repeated).await?;
-            self.note_as_told(record, entries).await?;
+            self.note_as_told(look).await?;
         }
         let refused = if record.handed_back && may_hand_back { self.hand_back().await? } else { None };
         if refused.is_some() {
@@ -174,14 +174,12 @@ impl Work<'_> {
     }
 
     /// Writes down that people know what a look found: an event that never got so far may be sent again.
-    async fn note_as_told(&self, record: &RecheckRecord, entries: &[Entry]) -> Result<(), Retry> {
-        let is_look = |entry: &&Entry| RecheckRecord::of(entry).as_ref() == Some(record);
-        let Some(look) = entries.iter().rfind(is_look) else { return Ok(()) };
+    async fn note_as_told(&self, look: u32) -> Result<(), Retry> {
         let store = &self.function.store;
         let failed = |fault: &Fault| self.failed("writing the ledger", fault);
         let read = Journal::read(store, &self.case.case, Some(&self.case.memory)).await;
         let mut journal = read.map_err(|fault| failed(&fault))?;
-        let written = journal.append(store, &self.actor, EntryKind::Told, &json!({ "look": look.number })).await;
+        let written = journal.append(store, &self.actor, EntryKind::Told, &json!({ "look": look })).await;
         written.map(drop).map_err(|fault| failed(&fault))
     }
 

@@ -142,10 +142,10 @@ impl<'a> Message<'a> {
 
     fn card(&self, subject: &str) -> Card {
         let (account, region) = self.place;
-        let mut description: Vec<String> = self.lead.iter().map(|line| literal(line)).collect();
+        let mut description: Vec<String> = self.lead.iter().map(|line| prose(line)).collect();
         let (next, sections): (Vec<_>, Vec<_>) = self.sections.iter().partition(|(title, _)| title == NEXT);
         for (title, items) in sections {
-            description.extend([String::new(), format!("*{}*", literal(title))]);
+            description.extend([String::new(), format!("*{}*", prose(title))]);
             description.extend(items.iter().map(|item| as_code_or_text(item)));
         }
         let next_steps: Vec<String> = next.into_iter().flat_map(|(_, items)| items).map(|item| as_code_or_text(item)).collect();
@@ -154,14 +154,14 @@ impl<'a> Message<'a> {
             source: "custom",
             content: Content {
                 text_type: "client-markdown",
-                title: literal(subject),
+                title: prose(subject),
                 description: shortened(description, LONGEST_DESCRIPTION, self.case).join("\n"),
                 next_steps: shortened(next_steps, LONGEST_NEXT_STEPS, self.case),
                 keywords: ["Tourniquet".to_owned(), self.what.clone(), account.to_string()],
             },
             metadata: Metadata {
                 thread_id: self.case.to_string(),
-                summary: subject.to_owned(),
+                summary: prose(subject),
                 event_type: "Tourniquet",
                 additional_context: Context {
                     case: self.case.to_string(),
@@ -194,7 +194,12 @@ fn shortened(lines: Vec<String>, limit: usize, case: &CaseId) -> Vec<String> {
 fn as_code_or_text(line: &str) -> String {
     let words = line.trim().trim_start_matches("# ");
     let is_command = ["aws ", "make ", "policy_id="].iter().any(|start| words.starts_with(start));
-    if is_command { format!("`{}`", literal(line.trim())) } else { literal(line) }
+    if is_command { format!("`{}`", literal(line.trim())) } else { prose(line) }
+}
+
+/// Text that nobody types: in it an `@`, which a session's name may hold, calls nobody either.
+fn prose(text: &str) -> String {
+    literal(text).replace('@', "\u{ff20}")
 }
 
 /// Text in which a chat sees no markup: no mention, no link behind other words, no code that ends early. `<`, `>` and

@@ -201,7 +201,7 @@ pub fn next(told: Told<'_>) -> Vec<String> {
             "Find in CloudTrail who changes its interfaces or the isolation group (ModifyNetworkInterfaceAttribute, \
              AuthorizeSecurityGroupIngress) and contain that principal. Until then attach an SCP from the management account that \
              leaves them to one role, and isolate the instance with that role; nothing inside the account holds against another \
-             administrator in the attacker's hands."
+             administrator in the attacker's hands. Detach it before the case is released."
                 .to_owned(),
         );
         lines.extend(isolation_lines(told.plan, &told.result.target));

@@ -16,7 +16,7 @@ fn card(story: &Story) -> Value {
 fn shown(card: &Value) -> Vec<String> {
     let content = &card["content"];
     let next = content["nextSteps"].as_array().map(Vec::as_slice).unwrap_or_default();
-    [&content["title"], &content["description"]]
+    [&content["title"], &content["description"], &card["metadata"]["summary"]]
         .into_iter()
         .chain(next)
         .map(|text| text.as_str().expect("text").to_owned())
@@ -24,7 +24,7 @@ fn shown(card: &Value) -> Vec<String> {
 }
 
 fn unescaped(text: &str) -> String {
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    text.replace('\u{ff20}', "@").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
 #[test]
@@ -62,14 +62,21 @@ fn messages_of_one_case_stand_in_one_thread() {
 
 #[test]
 fn hostile_text_mentions_nobody_and_hides_no_link() {
-    let attacks =
-        ["<!channel> now", "<https://evil.example|Case report>", "[Case report](https://evil.example)", "`rm -rf /`", "```"];
+    let attacks = [
+        "<!channel> now",
+        "<https://evil.example|Case report>",
+        "[Case report](https://evil.example)",
+        "`rm -rf /`",
+        "```",
+        "@here @channel",
+    ];
     for hostile in attacks.into_iter().chain(HOSTILE) {
         let mut story = contained_user();
         story.finding.title = tourniquet::text::printable(hostile, 200);
         story.result.residual_risk.push(story.finding.title.clone());
         for text in shown(&card(&story)) {
             assert!(!text.contains(['<', '>']) && !text.contains("]("), "{text}");
+            assert!(text.lines().all(|line| line.starts_with('`') || !line.contains('@')), "{text}");
             for line in text.lines().filter(|line| line.contains('`')) {
                 // A command, whole, and nothing else.
                 assert!(line.starts_with('`') && line.ends_with('`') && line.matches('`').count() == 2, "{line}");

@@ -15,9 +15,10 @@ use crate::timestamp::Timestamp;
 /// How many pages of fifty records of one kind are read on the way to a containment: what is further back is a person's
 /// to find.
 const MOST_PAGES: usize = 4;
-/// How many of them a look reads afterwards of one kind, and of all: half a minute at the pace that CloudTrail allows.
+/// How many of them a look reads afterwards of one kind, and of all, though of each kind one: half a minute at most at the
+/// pace that CloudTrail allows, which what was undone waits before it is handed back.
 #[cfg(feature = "recheck")]
-const MOST_PAGES_OF_A_LOOK: (usize, usize) = (20, 60);
+const MOST_PAGES_OF_A_LOOK: (usize, usize) = (20, 40);
 
 /// Records that CloudTrail holds.
 struct Records {
