@@ -32,6 +32,7 @@ DENY_ALL = json.dumps(
         "Statement": [{"Sid": "TourniquetDenyAll", "Effect": "Deny", "Action": "*", "Resource": "*"}],
     }
 )
+LOOKS = [timedelta(minutes=1), timedelta(minutes=15), timedelta(hours=1)]
 IAM_CONNECTIONS = 11
 QUARANTINE = [f"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine{version}" for version in ("V4", "V3", "V2", "")]
 
@@ -41,8 +42,8 @@ _CONFIG = Config(
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
-guardduty, iam, s3, securityhub, sns = (
-    boto3.client(service, config=_CONFIG) for service in ("guardduty", "iam", "s3", "securityhub", "sns")
+guardduty, iam, s3, scheduler, securityhub, sns = (
+    boto3.client(service, config=_CONFIG) for service in ("guardduty", "iam", "s3", "scheduler", "securityhub", "sns")
 )
 pool = ThreadPoolExecutor(max_workers=16)
 
@@ -108,6 +109,9 @@ def handler(event, context):
     ledger.append("verified", {"holds": holds})
 
     outcome = "contained" if holds else "partial"
+    looks = [pool.submit(look_again, case, target, number, after) for number, after in enumerate(LOOKS, 1)]
+    for look in looks:
+        look.result()
     text = f"{outcome.upper()}: user/{user} in {detail['accountId']}\n{detail['title']}\nCase {case}"
     published = pool.submit(sns.publish, TopicArn=TOPIC, Subject=f"{outcome}: user/{user}"[:100], Message=text)
     noted = pool.submit(note, detail["arn"], text)
@@ -116,6 +120,24 @@ def handler(event, context):
     # As large as the other function's page, which it makes of its ledger.
     put(f"cases/{case}/report.html", b"<p>".ljust(24_000))
     return {"case": case, "outcome": outcome, "steps": plan}
+
+
+def look_again(case, target, number, after):
+    """Scheduler asks another function then whether the containment still holds."""
+    when = datetime.now(timezone.utc) + after
+    scheduler.create_schedule(
+        Name=f"{case}-0-{number}",
+        GroupName=os.environ["SCHEDULE_GROUP"],
+        ScheduleExpression=f"at({when:%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        ActionAfterCompletion="DELETE",
+        Target={
+            "Arn": os.environ["RECHECK_FUNCTION_ARN"],
+            "RoleArn": os.environ["SCHEDULE_ROLE_ARN"],
+            "Input": json.dumps({"recheck": {"case": case, "target": target, "round": number}}),
+            "DeadLetterConfig": {"Arn": os.environ["SCHEDULE_DEAD_LETTER_ARN"]},
+        },
+    )
 
 
 # --- reading ---
