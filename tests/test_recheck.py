@@ -379,19 +379,23 @@ def test_what_was_undone_does_not_wait_for_cloudtrail(scene):
     assert any("CloudTrail" in line for line in seen.found["unread"])
 
 
-def test_more_records_than_a_look_reads_are_told(scene):
-    _, delivery = contained(scene)
+def test_more_records_than_a_look_reads_are_named_and_no_reason_to_call_anybody(scene):
+    user, delivery = contained(scene)
     for _ in range(21):
         scene.lab.client("iam").create_user(UserName=seed.unique("busy"))
     scene.lab.limit_lookups(page=1)
     try:
         seen = ask(scene, asking(delivery.case.open))
+        assert seen.found["holds"] is True and "CreateUser" in seen.found["more"] and seen.told() == []
+        scene.lab.client("iam").delete_user_policy(UserName=user.name, PolicyName="TourniquetDenyAll")
+        mine = scene.copy(RECHECK_FUNCTION)
+        scene.lab.fault(mine, at_call=1, kind="access_denied", action="lambda:Invoke", scope="event")
+        later = ask(scene, asking(delivery.case.open, 2), mine)
     finally:
         scene.lab.limit_lookups()
-    assert seen.found["holds"] is False
-    (line,) = [line for line in seen.found["unread"] if "CreateUser" in line]
-    (message,) = seen.told()
-    assert line in message["message"] and "WHAT COULD NOT BE READ" in message["message"]
+        scene.lab.clear_faults()
+    (message,) = later.told()
+    assert "WHAT WAS NOT READ TO THE END" in message["message"] and "CreateUser" in message["message"]
 
 
 def test_what_may_not_be_read_is_told_once(scene):

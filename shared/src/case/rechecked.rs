@@ -28,6 +28,10 @@ pub struct RecheckRecord {
     pub created: Vec<Created>,
     /// What could not be read.
     pub unread: Vec<String>,
+    /// Of which calls CloudTrail held more records than were read. Says nothing of whether it holds, and is no news: in an
+    /// account where much is created it is so at every look.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub more: Vec<String>,
     /// Whether the case was handed back to the function that contained it.
     pub handed_back: bool,
     /// Why it was not, though it does not hold.
@@ -48,6 +52,8 @@ pub struct Look {
     pub created: Vec<Created>,
     /// What could not be read.
     pub unread: Vec<String>,
+    /// Of which calls there are more records than were read.
+    pub more: Vec<String>,
 }
 
 /// How often a case is handed back within [`PERIOD`]. The bound on assertions is the containing function's; this one is
@@ -78,7 +84,7 @@ impl RecheckRecord {
         // What people were not told is news still, though a look that could not tell it has found it.
         let told: Vec<Self> = entries.iter().filter(|entry| Self::was_told(entry.number, entries)).filter_map(Self::of).collect();
         let is_known = |one: &Created| told.iter().flat_map(|known| &known.created).any(|known| known.event == one.event);
-        let Look { missing, gone, created, unread } = look;
+        let Look { missing, gone, created, unread, more } = look;
         let created: Vec<Created> = created.into_iter().filter(|one| !is_known(one)).collect();
         let undone = !missing.is_empty();
         let recent = earlier.iter().filter(|(at, known)| known.handed_back && at.plus(PERIOD) > now).count();
@@ -105,6 +111,7 @@ impl RecheckRecord {
             gone,
             created,
             unread,
+            more,
             left,
             news,
         }
@@ -131,6 +138,9 @@ impl RecheckRecord {
         if !self.created.is_empty() {
             let names: Vec<_> = self.created.iter().map(Created::label).collect();
             parts.push(format!("it created: {}", names.join(", ")));
+        }
+        if !self.more.is_empty() {
+            parts.push(format!("older records were not read of {}", self.more.join(", ")));
         }
         if !self.unread.is_empty() {
             parts.push(format!("could not be read: {}", self.unread.join(", ")));

@@ -48,11 +48,7 @@ impl Work<'_> {
         match self.created(&access).await {
             Ok((created, not_to_the_end)) => {
                 look.created = created;
-                look.unread.extend(not_to_the_end.iter().map(|call| {
-                    format!(
-                        "what it created (CloudTrail): there are more records of {call} since the first sighting than were read"
-                    )
-                }));
+                look.more = not_to_the_end.into_iter().map(str::to_owned).collect();
             }
             // What was undone does not wait for CloudTrail.
             Err(fault) if fault.is_retryable() && look.missing.is_empty() => {

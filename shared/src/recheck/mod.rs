@@ -258,6 +258,7 @@ impl Work<'_> {
             gone: record.gone.clone(),
             created: record.created.iter().map(crate::event::Created::label).collect(),
             unread: record.unread.clone(),
+            more: record.more.clone(),
             handed_back: record.handed_back && refused.is_none(),
             left: record.left.clone().or(refused),
             repeat,

@@ -50,6 +50,9 @@ pub struct RecheckResult {
     pub created: Vec<String>,
     /// What could not be read.
     pub unread: Vec<String>,
+    /// Of which calls CloudTrail held more records than were read.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub more: Vec<String>,
     /// Whether the case was handed back.
     pub handed_back: bool,
     /// Why it was not, though it does not hold.
@@ -108,6 +111,9 @@ pub fn recheck_notification(told: Rechecked<'_>) -> Notification {
         record.created.iter().map(|one| format!("{} at {}", one.label(), one.at)).collect(),
     );
     message.section("WHAT COULD NOT BE READ", record.unread.clone());
+    let older = (!record.more.is_empty())
+        .then(|| format!("what it created by calls of which CloudTrail holds too many records: {}", record.more.join(", ")));
+    message.section("WHAT WAS NOT READ TO THE END", older.into_iter().collect());
     let mut next: Vec<String> = record.created.iter().map(|one| line_to_contain(one, finding.partition())).collect();
     if !next.is_empty() {
         next.insert(0, format!("Nothing of it was contained by itself. If it is the attacker's, in account {} (keys are written out in the case):", finding.account));
