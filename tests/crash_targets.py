@@ -119,6 +119,8 @@ class User(Accused):
 class Approved(User):
     """Such a user, whose containment was proposed: the event is the press of the button that approves it."""
 
+    is_approved = True
+
     entries_before = 3
     # The ledger's end is read before anything is decided, all of it for the page.
     stages = {

@@ -181,6 +181,9 @@ def expected(column, call, target):
     if call.stage in at_risk or call.stage == "principal again":
         # In the next try it is the first read of all that is refused.
         return {"queue"} if column.scope == "event" else {good}
+    if call.stage == "count" and getattr(target, "is_approved", False):
+        # What a person approves no budget binds.
+        return {good}
     if call.stage in ("guardrails", "source", "count"):
         # What was contained lately is as good as a rule: unread, nothing is contained.
         # People are told of a proposal; what a retry could mend may end in the queue all the same.
