@@ -613,6 +613,7 @@ def without_principal(statement):
 def test_more_than_seven_sets_lead_to_a_proposal_and_nothing_is_deleted(scene):
     """Nine incidents of one instance. The earliest set, locked ones and the open case's are never among what may go."""
     lab = scene.lab
+    before = lab.mark()
     instance = seed_instances.instance(lab, data_volumes=1)
     sets = []
     for number in range(9):
@@ -644,4 +645,4 @@ def test_more_than_seven_sets_lead_to_a_proposal_and_nothing_is_deleted(scene):
         listed = any(line.strip().split(" ")[0] in of_set and len(line.split()) == 2 for line in message.splitlines())
         assert listed == (number in (2, 3)), number
     assert sorted(ids(of(lab, instance))) == sorted(s for of_set in sets for s in of_set)
-    assert {c["principal"] for c in lab.calls(action="DeleteSnapshot")} <= {"admin"}
+    assert lab.calls(since=before, action="DeleteSnapshot") == []
