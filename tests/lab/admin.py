@@ -95,7 +95,7 @@ def _json(value, status=200, headers=()):
 def _records(log, query):
     """What a record holds after `since`, of it only the lines with the other fields given."""
     wanted = {name: value for name, value in query.items() if name != "since"}
-    since = log.since(int(query.get("since", 0)))
+    since = log.since(int(query.get("since", 0)), wanted.get("request_id"))
     return [record for record in since if all(str(record.get(name)) == value for name, value in wanted.items())]
 
 

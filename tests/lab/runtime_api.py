@@ -20,8 +20,7 @@ class RuntimeApi:
         self.server.start()
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.stop()
 
     def _answer(self, request):
         path = request.path.removeprefix(_PREFIX)

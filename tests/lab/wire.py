@@ -4,6 +4,7 @@ SigV4 covers the request target and the body exactly as sent, so this server kee
 server would already have decoded them. Connections are kept alive as AWS keeps them.
 """
 
+import contextlib
 import http.server
 import socket
 import socketserver
@@ -147,6 +148,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     def __init__(self, application, port=0):
         super().__init__(("127.0.0.1", port), _Handler)
         self.application = application
+        self.stopped = False
 
     def server_bind(self):
         # HTTPServer.server_bind resolves the host's name, which may ask a DNS server.
@@ -161,6 +163,20 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def start(self):
-        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread = threading.Thread(target=self._accept, daemon=True)
         thread.start()
         return thread
+
+    def _accept(self):
+        """Without `serve_forever`, which wakes up many times a second in each of hundreds of servers."""
+        while not self.stopped:
+            # A client that goes away before it is let in is none; so is one that `stop` wakes us with.
+            with contextlib.suppress(OSError):
+                self.process_request(*self.socket.accept())
+
+    def stop(self):
+        """No more connections: whoever waits for one gets up."""
+        self.stopped = True
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.server_close()

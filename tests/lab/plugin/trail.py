@@ -10,7 +10,9 @@ import json
 import re
 import threading
 import uuid
+from bisect import bisect_left, bisect_right, insort_right
 from dataclasses import dataclass
+from operator import attrgetter
 
 from botocore.parsers import create_parser
 
@@ -41,6 +43,8 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 
+_time_of = attrgetter("at")
+
 _RESOURCES = {
     "UserName": "AWS::IAM::User",
     "RoleName": "AWS::IAM::Role",
@@ -70,26 +74,26 @@ class Event:
     record: object
     """Writes the CloudTrail record."""
 
-    def has(self, attribute, value):
-        if attribute in ("ResourceType", "ResourceName"):
-            return any(value == resource[attribute == "ResourceName"] for resource in self.resources)
-        return value == {
+    def attributes(self):
+        """All that LookupEvents finds it by."""
+        yield from {
             "EventId": self.id,
             "EventName": self.name,
             "EventSource": self.source,
             "ReadOnly": str(self.reading).lower(),
             "Username": self.username,
             "AccessKeyId": self.access_key,
-        }.get(attribute)
+        }.items()
+        for kind, name in self.resources:
+            yield "ResourceType", kind
+            yield "ResourceName", name
 
 
 class Trail:
-    """Events by account and Region, oldest first."""
+    """Events by account, Region and all that they are looked up by, oldest first."""
 
     def __init__(self):
         self._events = {}
-        self._by_name = {}
-        """The same by the name of the call too: what is looked up that way is looked up sixteen times over."""
         self._lock = threading.Lock()
         self.allowance = None
         """(requests, seconds) of LookupEvents, where a test wants CloudTrail to be as slow as it is."""
@@ -100,17 +104,18 @@ class Trail:
         self.allowance = (int(requests), float(seconds)) if requests is not None else None
         self.page = int(page) if page is not None else None
 
-    def newest_first(self, account, region, name=None):
-        """Every event, or every one of this name."""
+    def newest_first(self, account, region, start, end, attribute=None):
+        """The events of that time; of them only those with this attribute, a (name, value), if one is given."""
         with self._lock:
-            of_name = self._by_name.get((account, region, name), ()) if name else None
-            events = list(self._events.get((account, region), ()) if of_name is None else of_name)
-        return sorted(reversed(events), key=lambda event: event.at, reverse=True)
+            events = self._events.get((account, region, attribute), [])
+            first, after = bisect_left(events, start, key=_time_of), bisect_right(events, end, key=_time_of)
+            return events[first:after][::-1]
 
     def _append(self, account, region, event):
         with self._lock:
-            self._events.setdefault((account, region), []).append(event)
-            self._by_name.setdefault((account, region, event.name), []).append(event)
+            for attribute in {None, *event.attributes()}:
+                # Records made elsewhere come in any order.
+                insort_right(self._events.setdefault((account, region, attribute), []), event, key=_time_of)
 
     def seed(self, account, region, record):
         """A record made elsewhere; what CloudTrail always writes is added where it is missing."""

@@ -25,20 +25,25 @@ class Log:
 
     def __init__(self):
         self._records = []
+        self._by_request = {}
         self._lock = threading.Lock()
 
     def append(self, **fields):
         with self._lock:
             record = {"n": len(self._records) + 1, "at": time.time(), **fields}
             self._records.append(record)
+            self._by_request.setdefault(fields.get("request_id"), []).append(record)
             return record
 
     def __len__(self):
         return len(self._records)
 
-    def since(self, n=0):
+    def since(self, n=0, request_id=None):
+        """The records after the one of that number; of them only those of a request, if one is named."""
         with self._lock:
-            return list(self._records[n:])
+            if request_id is None:
+                return self._records[n:]
+            return [record for record in self._by_request.get(request_id, ()) if record["n"] > n]
 
 
 # Services whose operations run one at a time: on AWS each of their writes is atomic.

@@ -37,12 +37,7 @@ def lookup_events(call):
     size = min(size, call.lab.trail.page or size)
     start = max(start or now() - _HISTORY, now() - _HISTORY)
     skip, end = _continued(call.params, end)
-    name = wanted[1] if wanted and wanted[0] == "EventName" else None
-    found = [
-        event
-        for event in call.lab.trail.newest_first(call.account, call.region, name)
-        if start <= event.at <= end and (wanted is None or event.has(*wanted))
-    ]
+    found = call.lab.trail.newest_first(call.account, call.region, start, end, wanted)
     answer = {"Events": [_listed(event) for event in found[skip : skip + size]]}
     if skip + size < len(found):
         answer["NextToken"] = _token(skip + size, end, call.params)

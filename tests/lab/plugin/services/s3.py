@@ -8,7 +8,12 @@ import base64
 import hashlib
 import re
 import zlib
+from bisect import bisect_left
 from datetime import datetime, timezone
+from types import SimpleNamespace
+
+from moto.s3.models import S3Backend
+from moto.s3.utils import _VersionedKeyStore
 
 from ..access import may
 from ..call import guards
@@ -90,3 +95,56 @@ def refuse_shorter_compliance_lock(call):
 def _instant(text):
     instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
+
+
+# --- listing ----------------------------------------------------------------------------------------------
+#
+# moto looks at every object of a bucket for each listing. A run of all tests leaves tens of thousands in the case
+# bucket, and most listings are of one case.
+
+
+class SortedNames(list):
+    """The names in a bucket, in order."""
+
+    def under(self, prefix):
+        first = bisect_left(self, prefix)
+        after = bisect_left(self, True, lo=first, key=lambda name: not name.startswith(prefix))
+        return self[first:after]
+
+
+def _keep_names(change):
+    """Around a method of moto's store that adds a key or takes one away."""
+
+    def changed(store, key, *value):
+        answer = change(store, key, *value)
+        names = _names_of(store)
+        place = bisect_left(names, key)
+        listed = place < len(names) and names[place] == key
+        if key in store and not listed:
+            names.insert(place, key)
+        elif key not in store and listed:
+            del names[place]
+        return answer
+
+    return changed
+
+
+def _names_of(store):
+    if not hasattr(store, "names"):
+        store.names = SortedNames(sorted(store))
+    return store.names
+
+
+def _list_what_the_prefix_names(listing):
+    def list_objects(backend, bucket, prefix, *rest, **named):
+        keys = bucket.keys
+        if prefix:
+            bucket = SimpleNamespace(keys={name: keys[name] for name in _names_of(keys).under(prefix)})
+        return listing(backend, bucket, prefix, *rest, **named)
+
+    return list_objects
+
+
+for _method in ("__setitem__", "setlist", "pop"):
+    setattr(_VersionedKeyStore, _method, _keep_names(getattr(_VersionedKeyStore, _method)))
+S3Backend.list_objects = _list_what_the_prefix_names(S3Backend.list_objects)
