@@ -75,8 +75,7 @@ def test_a_bug_of_the_server_is_answered_and_not_hung_up_on(capsys):
             connection.sendall(b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n")
             assert connection.recv(4096).startswith(b"HTTP/1.1 500")
     finally:
-        server.shutdown()
-        server.server_close()
+        server.stop()
     assert "a bug" in capsys.readouterr().err
 
 

@@ -15,7 +15,9 @@ PRIVATE_NAMES = {
     "moto.core.request": ("Request", "PRESERVED_HEADER_NAMES_ENVIRON_KEY"),
     "moto.core.responses": ("method_names_from_class",),
     "moto.core.routing": ("get_service_router",),
-    "moto.core.serialize": ("get_serializer_class", "XFormedAttributePicker"),
+    "moto.core.serialize": (
+        "get_serializer_class", "XFormedAttributePicker.get_possible_keys", "parse_to_aware_datetime",
+    ),
     "moto.core.utils": ("get_service_model",),
     "moto.moto_server.werkzeug_app": (
         "DomainDispatcherApplication.get_backend_for_host", "DomainDispatcherApplication", "create_backend_app",
@@ -33,7 +35,8 @@ PRIVATE_NAMES = {
         "NetworkInterface.instance_private_ip_address_list",
     ),
     "moto.ec2.models.instances": (
-        "Instance.prep_nics", "Instance.terminate", "Instance.network_interfaces", "Instance.private_dns_name",
+        "InstanceBackend.get_instance", "Instance.prep_nics", "Instance.terminate", "Instance.network_interfaces",
+        "Instance.private_dns_name",
     ),
     "moto.ec2.models.elastic_block_store": (
         "Snapshot.__init__", "Snapshot.progress", "EBSBackend.create_snapshot",
@@ -80,13 +83,46 @@ def check_moto():
 
 
 def remember_what_never_changes():
-    """Let moto look up once what it looks up for every request: which module a host is of, and its methods."""
-    from moto.core import responses
+    """Let moto find out once what it finds out for every request: which module a host is of, its methods, under which
+    names an answer's fields may stand, what a date is, and where an instance is kept."""
+    from moto.core import responses, serialize
+    from moto.ec2.models.instances import InstanceBackend
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
     responses.method_names_from_class = functools.cache(responses.method_names_from_class)
     by_host = DomainDispatcherApplication.get_backend_for_host
     DomainDispatcherApplication.get_backend_for_host = functools.lru_cache(1024)(by_host)
+    InstanceBackend.get_instance = _remembered_by_id(InstanceBackend.get_instance)
+    picker = serialize.XFormedAttributePicker
+    picker.get_possible_keys = _remembered_by_shape(picker.get_possible_keys)
+    serialize.parse_to_aware_datetime = functools.lru_cache(4096)(serialize.parse_to_aware_datetime)
+
+
+def _remembered_by_shape(find):
+    """The names depend on the field's place in the service's model, which lasts, and on the object's class."""
+
+    def get_possible_keys(picker, context):
+        if context.shape is None:
+            return find(picker, context)
+        known = context.shape.__dict__.setdefault("names_tried", {})
+        place = (context.key, type(context.obj), *picker.alias_providers)
+        if place not in known:
+            known[place] = tuple(find(picker, context))
+        return known[place]
+
+    return get_possible_keys
+
+
+def _remembered_by_id(find):
+    """An instance stays where it is, terminated ones too; moto copies every reservation to find one."""
+
+    def get_instance(backend, instance_id):
+        known = backend.__dict__.setdefault("instances_found", {})
+        if instance_id not in known:
+            known[instance_id] = find(backend, instance_id)
+        return known[instance_id]
+
+    return get_instance
 
 
 def _exists(module_name, dotted):
