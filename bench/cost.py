@@ -59,7 +59,7 @@ def _once(stage, subject, accuse, verify_after_ms):
 
 
 def dollars(bag, billed_ms, log_bytes, stored_bytes):
-    priced = {"s3", "sns", "kms", *PRICES["free"]["services"]}
+    priced = {"s3", "sns", "kms", "scheduler", *PRICES["free"]["services"]}
     if strangers := {service for service, *_ in bag} - priced:
         raise Unpriced(", ".join(sorted(strangers)))
     s3 = {name: _count(bag, "s3", name) for name in ("PutObject", "GetObject")}
@@ -77,6 +77,8 @@ def dollars(bag, billed_ms, log_bytes, stored_bytes):
         # As if S3 bucket keys and SNS's key cache saved nothing.
         "KMS, at most": sum(n for (service, *_), n in bag.items() if service == "kms") * PRICES["kms"]["request"],
         "CloudWatch Logs": log_bytes / _GIB * PRICES["cloudwatch"]["log_gb"],
+        # What each schedule starts, a recheck, is not in here.
+        "EventBridge Scheduler": _count(bag, "scheduler", "CreateSchedule") * PRICES["scheduler"]["invocation"],
         "EventBridge, IAM, GuardDuty, Security Hub": 0.0,
     }
     costs = {name: cost * _FINDINGS for name, cost in costs.items()}
