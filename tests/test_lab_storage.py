@@ -136,6 +136,31 @@ def test_listing_is_limited_to_the_granted_prefix(lab, bucket):
     refused("AccessDenied", s3.list_objects_v2, Bucket=bucket)
 
 
+def test_listing_has_what_is_there_in_order_and_nothing_else(lab, bucket):
+    s3, plain = lab.client("s3"), seed.unique("plain")
+    s3.create_bucket(Bucket=plain, CreateBucketConfiguration={"LocationConstraint": lab.region})
+    for where in (bucket, plain):
+        names = ["cases/IR-1", "cases/IR-1/0001", "cases/IR-1/0002", "cases/IR-10/0001", "targets/a"]
+        for name in [*reversed(names), "cases/IR-1/0001"]:
+            s3.put_object(Bucket=where, Key=name, Body=b"x", ChecksumAlgorithm="SHA256")
+
+        def listed(prefix, where=where, **options):
+            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=where, Prefix=prefix, **options)
+            return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+        assert listed("") == names
+        assert listed("cases/IR-1") == names[:4]
+        assert listed("cases/IR-1/") == names[1:3]
+        assert listed("cases/", PaginationConfig={"PageSize": 1}) == names[:4]
+        assert listed("cases/IR-2") == listed("z") == []
+        folders = s3.list_objects_v2(Bucket=where, Prefix="cases/", Delimiter="/")["CommonPrefixes"]
+        assert [folder["Prefix"] for folder in folders] == ["cases/IR-1/", "cases/IR-10/"]
+        s3.delete_object(Bucket=where, Key="cases/IR-1/0001")
+        assert listed("cases/IR-1/") == ["cases/IR-1/0002"]
+        s3.put_object(Bucket=where, Key="cases/IR-1/0001", Body=b"y", ChecksumAlgorithm="SHA256")
+        assert listed("cases/IR-1/") == names[1:3]
+
+
 def test_writing_needs_the_data_key_and_reading_the_decryption(lab, bucket, key_arn):
     s3_only = lab.client("s3", writer(lab, bucket, key_arn).key)
     refused("AccessDenied", s3_only.put_object, Bucket=bucket, Key="k", Body=b"x")

@@ -1,4 +1,4 @@
-"""S3 guards: what moto accepts and S3 refuses.
+"""S3 guards, what moto accepts and S3 refuses; and listings that do not look at every object.
 
 AWS behaviour: S3 User Guide, "Locking objects with Object Lock" and "Checking object integrity";
 S3 API reference, PutObject. Conditional writes are atomic because one S3 operation runs at a time.
@@ -103,13 +103,10 @@ def _instant(text):
 # bucket, and most listings are of one case.
 
 
-class SortedNames(list):
-    """The names in a bucket, in order."""
-
-    def under(self, prefix):
-        first = bisect_left(self, prefix)
-        after = bisect_left(self, True, lo=first, key=lambda name: not name.startswith(prefix))
-        return self[first:after]
+def _under(names, prefix):
+    first = bisect_left(names, prefix)
+    after = bisect_left(names, True, lo=first, key=lambda name: not name.startswith(prefix))
+    return names[first:after]
 
 
 def _keep_names(change):
@@ -130,8 +127,9 @@ def _keep_names(change):
 
 
 def _names_of(store):
+    """All names in a bucket, in order."""
     if not hasattr(store, "names"):
-        store.names = SortedNames(sorted(store))
+        store.names = sorted(store)
     return store.names
 
 
@@ -139,7 +137,7 @@ def _list_what_the_prefix_names(listing):
     def list_objects(backend, bucket, prefix, *rest, **named):
         keys = bucket.keys
         if prefix:
-            bucket = SimpleNamespace(keys={name: keys[name] for name in _names_of(keys).under(prefix)})
+            bucket = SimpleNamespace(keys={name: keys[name] for name in _under(_names_of(keys), prefix)})
         return listing(backend, bucket, prefix, *rest, **named)
 
     return list_objects
